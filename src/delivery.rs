@@ -1,0 +1,186 @@
+//! The words for one attempt: what is tried, what came of it for each recipient, and who tries.
+//!
+//! `scheduler` and `upstream` never meet; both speak these words.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::cause::Cause;
+use crate::message::{AccountName, EntryId, Mailbox};
+
+/// An answer that comes later.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One try at one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What is tried.
+    pub entry: EntryId,
+    /// The account that hands it over.
+    pub account: AccountName,
+    /// Which try this is, from 1.
+    pub number: u32,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// One outcome for each recipient that was still open, with the recipient it is for.
+    pub outcomes: Vec<(Mailbox, Outcome)>,
+}
+
+/// What an attempt meant for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The upstream took the message. Its literal reply, which Microsoft's support asks for.
+    Delivered(String),
+    /// Not now; a later attempt may do better.
+    Deferred(Failure),
+    /// The upstream said no to this message or recipient, and would again.
+    Refused(Failure),
+}
+
+/// Why an attempt did not deliver.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Failure {
+    /// How far the trouble reaches.
+    pub scope: Scope,
+    /// What is to happen now.
+    pub next: NextStep,
+    /// What is wrong.
+    pub cause: Cause,
+    /// How far the attempt had come.
+    pub stage: Stage,
+    /// The upstream's literal reply, or the error in words: what a person needs to look it up.
+    pub detail: String,
+}
+
+/// How far a failure reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// One recipient of one message.
+    Recipient,
+    /// One message.
+    Message,
+    /// Everything that the account would send.
+    Account,
+    /// Everything that goes to this host.
+    Upstream,
+}
+
+/// What is to happen after a failure. The names are those of `tests/data/replies.tsv`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NextStep {
+    /// Try again later, with growing pauses.
+    Retry,
+    /// Get a fresh token and try once more at once; then hold.
+    Token,
+    /// Keep what the failure reaches until a person has mended it.
+    Hold,
+    /// Stop the whole account for this long, then go on.
+    Pause(Duration),
+    /// Send to fewer recipients at a time.
+    Split,
+    /// Send once more as the mailbox itself.
+    ResendAs,
+    /// It can never be delivered.
+    GiveUp,
+    /// The connection's fault: try once more on a new one.
+    Reconnect,
+}
+
+/// How far an attempt had come when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// On this side: reading the spool, rewriting.
+    Local,
+    /// Finding the host's addresses.
+    Resolve,
+    /// Connecting to one of them.
+    Connect,
+    /// Waiting for the greeting, or saying EHLO.
+    Greeting,
+    /// STARTTLS and the handshake.
+    Tls,
+    /// Getting a token.
+    Token,
+    /// AUTH.
+    Auth,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA and the content.
+    Data,
+    /// Waiting for the reply to the final dot. When this is lost, nobody knows whether the message was taken.
+    FinalReply,
+}
+
+/// Carries one entry to its upstream.
+pub trait Courier: Send + Sync + 'static {
+    /// Makes one attempt and says what came of it. Never fails otherwise: whatever goes wrong is an outcome
+    /// for each open recipient.
+    fn attempt(&self, attempt: Attempt) -> Later<'_, Report>;
+}
+
+/// A body at rest.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A small one, in memory.
+    Memory(Bytes),
+    /// A large one, in a file of its own that is read as it is sent.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Its octets; the file has exactly as many.
+        length: u64,
+    },
+}
+
+impl Body {
+    /// Octets.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { length, .. } => *length,
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A message ready for the wire: rewritten, with its envelope.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The entry it comes from, for the log.
+    pub entry: EntryId,
+    /// MAIL FROM.
+    pub from: Mailbox,
+    /// RCPT TO, at least one.
+    pub recipients: Vec<Mailbox>,
+    /// The header block, each line ended by CRLF, and the empty line behind it.
+    pub header: Bytes,
+    /// What follows: CRLF line ends only.
+    pub body: Body,
+    /// An octet above 127 is in the body: BODY=8BITMIME is declared where it is offered.
+    pub eight_bit: bool,
+    /// An address or the header needs SMTPUTF8.
+    pub smtputf8: bool,
+}
+
+impl Outgoing {
+    /// Octets of header and body.
+    pub fn size(&self) -> u64 {
+        self.header.len() as u64 + self.body.len()
+    }
+}

@@ -1,0 +1,110 @@
+//! The moment of acceptance: decide, store, and only then a receipt.
+//!
+//! It takes a message as it arrives, decides account and identity once the header is there, and stores it.
+//! It knows neither SMTP nor when the message will be sent.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::message::{Envelope, HeaderTooLarge, Origin, Receipt, Splitter};
+use crate::senders::{NoRule, Senders};
+use crate::spool::{BodyWriter, Due, NewEntry, Spool, SpoolError, Storage};
+
+/// Takes messages for one spool. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    spool: Arc<dyn Spool>,
+    senders: Arc<Senders>,
+    clock: Clock,
+    arrivals: mpsc::Sender<Due>,
+}
+
+/// Why a message was not taken. The session chooses the reply; the log tells the whole chain.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The spool could not take it.
+    #[error("the message could not be stored")]
+    Spool(#[from] SpoolError),
+    /// The header is larger than we take.
+    #[error("the message could not be taken")]
+    Header(#[from] HeaderTooLarge),
+    /// No sender rule matches.
+    #[error("the message has no account to send it")]
+    NoRule(#[from] NoRule),
+}
+
+impl Intake {
+    /// An intake that stores in `spool` and tells `arrivals` of each new entry, as far as there is room: who
+    /// listens there looks into the spool anyhow.
+    pub fn new(spool: Arc<dyn Spool>, senders: Arc<Senders>, clock: Clock, arrivals: mpsc::Sender<Due>) -> Self {
+        Self { spool, senders, clock, arrivals }
+    }
+
+    /// Whether a message could be taken now.
+    pub fn storage(&self) -> Storage {
+        self.spool.storage()
+    }
+
+    /// The clock by which messages are received.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Begins a message.
+    pub fn begin(&self, origin: Origin, envelope: Envelope) -> Incoming {
+        Incoming { intake: self.clone(), origin, envelope, splitter: Splitter::new(), body: self.spool.begin_body() }
+    }
+}
+
+/// A message that is arriving. Dropped before [`Incoming::finish`], nothing of it is left.
+pub struct Incoming {
+    intake: Intake,
+    origin: Origin,
+    envelope: Envelope,
+    splitter: Splitter,
+    body: BodyWriter,
+}
+
+/// A message that is safe.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The proof.
+    pub receipt: Receipt,
+    /// Which rule under `senders` decided, from 0; for the log.
+    pub rule: usize,
+    /// As which address it will go out; for the log.
+    pub from: crate::message::Mailbox,
+    /// By which account; for the log.
+    pub account: crate::message::AccountName,
+    /// Octets of header and body.
+    pub size: u64,
+}
+
+impl Incoming {
+    /// Takes content: line ends mended, dots unstuffed.
+    pub async fn write(&mut self, content: &[u8]) -> Result<(), Refusal> {
+        let body = self.splitter.push(content)?;
+        if !body.is_empty() {
+            self.body.write(&body).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides and stores. The receipt is there when the message is safe.
+    pub async fn finish(self) -> Result<Accepted, Refusal> {
+        let Self { intake, origin, envelope, splitter, body } = self;
+        let (header, facts) = splitter.finish();
+        let (rule, decision) = intake.senders.decide(&origin, &envelope, &header)?;
+        let body = body.finish().await?;
+        let size = header.as_bytes().len() as u64 + facts.size;
+        let (account, from) = (decision.account.clone(), decision.identity.from.clone());
+        let recipients = u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX);
+        let at = origin.received;
+        let receipt = intake.spool.store(NewEntry { origin, envelope, header, facts, decision }, body).await?;
+        // A full channel loses nothing: the scheduler looks into the spool as well.
+        let _ = intake.arrivals.try_send(Due { id: receipt.entry(), account: account.clone(), at, attempts: 0, recipients });
+        Ok(Accepted { receipt, rule, from, account, size })
+    }
+}

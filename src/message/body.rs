@@ -1,0 +1,199 @@
+//! Where the header ends, and what is noted about the body while it passes.
+
+use std::borrow::Cow;
+
+use super::HeaderBlock;
+use super::header::begins_field;
+
+/// What is known about a body without holding it. Noted once, while the message arrives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BodyFacts {
+    /// Octets, line ends included.
+    pub size: u64,
+    /// Some octet is above 127.
+    pub eight_bit: bool,
+    /// Some octet is zero.
+    pub nul: bool,
+    /// Octets of the longest line, its end not counted. RFC 5322 section 2.1.1 allows 998.
+    pub longest_line: u64,
+    /// The device left out the empty line between header and body.
+    pub no_separator: bool,
+}
+
+/// Octets of header we take. Real ones have up to 10,000; Exchange's own limit is 256 KB.
+const HEADER_LIMIT: usize = 256 * 1024;
+
+/// Splits a message into header block and body as it passes, in chunks of any size, and notes the facts.
+/// Its input has CRLF line ends only.
+///
+/// The header ends at the first empty line, or before the first line that is neither a field nor the
+/// continuation of one: devices leave out the empty line, or the header altogether. An mbox `From ` line at
+/// the very start is dropped.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    header: Vec<u8>,
+    /// Octets at the end of `header` that belong to a line whose end has not come.
+    partial: usize,
+    in_body: bool,
+    line: u64,
+    facts: BodyFacts,
+}
+
+/// The header block is larger than we take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the header is larger than {HEADER_LIMIT} octets")]
+pub struct HeaderTooLarge;
+
+impl Splitter {
+    /// A splitter at the start of a message.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next octets of the message and gives those of them, and of what was held back, that
+    /// belong to the body.
+    pub fn push<'a>(&mut self, chunk: &'a [u8]) -> Result<Cow<'a, [u8]>, HeaderTooLarge> {
+        if self.in_body {
+            self.note(chunk);
+            return Ok(Cow::Borrowed(chunk));
+        }
+        let mut rest = chunk;
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let (line, behind) = rest.split_at(end + 1);
+            self.header.extend_from_slice(line);
+            rest = behind;
+            if self.header_ended(line.len()) {
+                return Ok(self.begin_body(rest));
+            }
+        }
+        self.header.extend_from_slice(rest);
+        self.partial += rest.len();
+        if self.header.len() > HEADER_LIMIT { Err(HeaderTooLarge) } else { Ok(Cow::Borrowed(&[])) }
+    }
+
+    /// Judges the line whose end has just come, of which the last chunk brought `length` octets.
+    fn header_ended(&mut self, length: usize) -> bool {
+        let start = self.header.len() - self.partial - length;
+        self.partial = 0;
+        let line = self.header[start..].strip_suffix(b"\r\n").unwrap_or(&self.header[start..]);
+        if line.is_empty() {
+            self.header.truncate(start);
+            self.partial = 0;
+            return true;
+        }
+        if start == 0 && line.starts_with(b"From ") && !begins_mbox_field(line) {
+            self.header.clear();
+            return false;
+        }
+        let continues = start > 0 && matches!(line[0], b' ' | b'\t');
+        if continues || begins_field(line) {
+            return false;
+        }
+        self.facts.no_separator = true;
+        self.partial = self.header.len() - start;
+        true
+    }
+
+    /// The body begins with the last `partial` octets of what was taken for header, and then `rest`.
+    fn begin_body<'a>(&mut self, rest: &'a [u8]) -> Cow<'a, [u8]> {
+        self.in_body = true;
+        let held = self.header.split_off(self.header.len() - std::mem::take(&mut self.partial));
+        if held.is_empty() {
+            self.note(rest);
+            return Cow::Borrowed(rest);
+        }
+        let body = [&held[..], rest].concat();
+        self.note(&body);
+        Cow::Owned(body)
+    }
+
+    fn note(&mut self, body: &[u8]) {
+        self.facts.size += body.len() as u64;
+        self.facts.eight_bit |= !body.is_ascii();
+        self.facts.nul |= !self.facts.nul && memchr::memchr(0, body).is_some();
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', body) {
+            // The CR is not part of the line; it may have come with the chunk before.
+            let length = (self.line + (end - from) as u64).saturating_sub(1);
+            self.facts.longest_line = self.facts.longest_line.max(length);
+            self.line = 0;
+            from = end + 1;
+        }
+        self.line += (body.len() - from) as u64;
+    }
+
+    /// The header block and the facts, once the whole message has passed.
+    pub fn finish(self) -> (HeaderBlock, BodyFacts) {
+        (HeaderBlock::new(self.header), self.facts)
+    }
+}
+
+/// `From : x` and `From :x` are fields, `From root Mon Nov 21 10:00:00 2026` begins an mbox.
+fn begins_mbox_field(line: &[u8]) -> bool {
+    line["From".len()..].trim_ascii_start().starts_with(b":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(message: &str, chunk: usize) -> (String, String, BodyFacts) {
+        let (mut splitter, mut body) = (Splitter::new(), Vec::new());
+        for piece in message.as_bytes().chunks(chunk) {
+            body.extend_from_slice(&splitter.push(piece).unwrap());
+        }
+        let (header, facts) = splitter.finish();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(header.as_bytes()), text(&body), facts)
+    }
+
+    #[track_caller]
+    fn check(message: &str, header: &str, body: &str) {
+        for chunk in [1, 2, 3, 5, 4096] {
+            let (found_header, found_body, facts) = split(message, chunk);
+            assert_eq!((found_header.as_str(), found_body.as_str()), (header, body), "in chunks of {chunk}");
+            assert_eq!(facts.size, body.len() as u64);
+        }
+    }
+
+    #[test]
+    fn splits_where_the_header_really_ends() {
+        check("A: b\r\nC: d\r\n e\r\n\r\nbody\r\n\r\nmore\r\n", "A: b\r\nC: d\r\n e\r\n", "body\r\n\r\nmore\r\n");
+        check("\r\nbody\r\n", "", "body\r\n");
+        check("A: b\r\n\r\n", "A: b\r\n", "");
+        check("A: b\r\n", "A: b\r\n", "");
+        check("", "", "");
+    }
+
+    #[test]
+    fn splits_without_an_empty_line_and_without_header() {
+        check("Subject: x\r\nThe disk is full.\r\nReally: yes\r\n", "Subject: x\r\n", "The disk is full.\r\nReally: yes\r\n");
+        check("Just text\r\n", "", "Just text\r\n");
+        check(" indented\r\n", "", " indented\r\n");
+        assert!(split("Just text\r\n", 4096).2.no_separator);
+        assert!(!split("A: b\r\n\r\nx\r\n", 4096).2.no_separator);
+    }
+
+    #[test]
+    fn drops_an_mbox_line_but_not_a_sloppy_from() {
+        check("From root Mon Nov 21 10:00:00 2026\r\nA: b\r\n\r\nx\r\n", "A: b\r\n", "x\r\n");
+        check("From : a@b\r\n\r\nx\r\n", "From : a@b\r\n", "x\r\n");
+    }
+
+    #[test]
+    fn notes_what_the_body_holds() {
+        for chunk in [1, 3, 4096] {
+            let (_, _, facts) = split("A: b\r\n\r\n12345\r\n\u{e9}\0\r\n123\r\n", chunk);
+            assert_eq!((facts.longest_line, facts.eight_bit, facts.nul), (5, true, true));
+            let (_, _, facts) = split("A: \u{e9}\r\n\r\nplain\r\n", chunk);
+            assert!(!facts.eight_bit && !facts.nul);
+        }
+    }
+
+    #[test]
+    fn a_header_without_end_is_refused() {
+        let mut splitter = Splitter::new();
+        let line = [b'x'; 64 * 1024];
+        assert!((0..5).any(|_| splitter.push(&line).is_err()));
+    }
+}
