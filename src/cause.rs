@@ -20,3 +20,9 @@ impl fmt::Display for Cause {
         f.write_str("unknown")
     }
 }
+impl Cause {
+    /// placeholder
+    pub fn meaning(&self) -> &'static str {
+        ""
+    }
+}

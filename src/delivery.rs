@@ -26,6 +26,17 @@ pub struct Attempt {
     pub number: u32,
 }
 
+/// What a courier came back with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempted {
+    /// The upstream was tried.
+    Tried(Report),
+    /// There is no such entry any more, or nobody left to deliver it to, or it was damaged and set aside.
+    Gone,
+    /// The entry could not be read now; nothing was tried. The reason in words.
+    Unreadable(String),
+}
+
 /// What came of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -125,9 +136,9 @@ pub enum Stage {
 
 /// Carries one entry to its upstream.
 pub trait Courier: Send + Sync + 'static {
-    /// Makes one attempt and says what came of it. Never fails otherwise: whatever goes wrong is an outcome
-    /// for each open recipient.
-    fn attempt(&self, attempt: Attempt) -> Later<'_, Report>;
+    /// Makes one attempt and says what came of it. Never fails otherwise: whatever goes wrong upstream is an
+    /// outcome for each open recipient.
+    fn attempt(&self, attempt: Attempt) -> Later<'_, Attempted>;
 }
 
 /// A body at rest.

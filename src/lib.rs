@@ -13,6 +13,8 @@ pub mod smtp;
 
 pub mod delivery;
 
+pub mod control;
+pub mod courier;
 pub mod intake;
 pub mod listener;
 pub mod oauth;
@@ -21,4 +23,5 @@ pub mod scheduler;
 pub mod senders;
 pub mod session;
 pub mod spool;
+pub mod status;
 pub mod upstream;

@@ -1,0 +1,88 @@
+//! Answers requests from what the spool and the scheduler say.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, Request, Shown, storage_in_words};
+use crate::clock::Clock;
+use crate::message::EntryId;
+use crate::scheduler::Status;
+use crate::spool::{Spool, SpoolError};
+
+/// Answers requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    spool: Arc<dyn Spool>,
+    clock: Clock,
+    running: Option<Running>,
+}
+
+/// What only a running relay has.
+#[derive(Clone)]
+struct Running {
+    listeners: Arc<[String]>,
+    scheduler: watch::Receiver<Status>,
+}
+
+impl Desk {
+    /// The desk of a running relay that listens on `listeners`.
+    pub fn running(spool: Arc<dyn Spool>, clock: Clock, listeners: Vec<String>, scheduler: watch::Receiver<Status>) -> Self {
+        Self { spool, clock, running: Some(Running { listeners: listeners.into(), scheduler }) }
+    }
+
+    /// The desk of a spool whose relay is not running.
+    pub fn stopped(spool: Arc<dyn Spool>, clock: Clock) -> Self {
+        Self { spool, clock, running: None }
+    }
+
+    /// Answers a request. What cannot be done is an answer too.
+    pub async fn answer(&self, request: Request) -> Answer {
+        let answer = match request {
+            Request::QueueList { after } => self.list(after).await,
+            Request::QueueShow { id } => {
+                self.spool.load(id).await.map(|entry| Answer::Entry(Box::new(Shown::new(entry, self.clock.now()))))
+            }
+            Request::Health => self.health().await.map(Answer::Health),
+        };
+        answer.unwrap_or_else(|error| Answer::Failed { error: in_words(&error) })
+    }
+
+    async fn list(&self, after: Option<EntryId>) -> Result<Answer, SpoolError> {
+        let mut found = self.spool.list(after, PAGE + 1).await?;
+        let more = found.len() > PAGE;
+        found.truncate(PAGE);
+        let now = self.clock.now();
+        Ok(Answer::Queue { entries: found.into_iter().map(|summary| Listed::new(summary, now)).collect(), more })
+    }
+
+    /// How the relay is. Ready means that a device's message would be taken; the accounts are told, but do not count:
+    /// an orchestrator would restart a relay that waits for a person.
+    pub async fn health(&self) -> Result<Health, SpoolError> {
+        let totals = self.spool.totals().await?;
+        let storage = storage_in_words(self.spool.storage());
+        let reason = if self.running.is_none() { Some("no relay is running") } else { storage };
+        let accounts = self.running.as_ref().map(|running| {
+            let status = running.scheduler.borrow();
+            status.accounts.iter().map(|(account, state)| AccountHealth::new(account.to_string(), state)).collect()
+        });
+        Ok(Health {
+            ready: reason.is_none(),
+            reason: reason.map(str::to_owned),
+            listeners: self.running.as_ref().map(|running| running.listeners.to_vec()).unwrap_or_default(),
+            waiting: totals.waiting,
+            held: totals.held,
+            oldest: totals.oldest.map(|oldest| oldest.to_string()),
+            accounts: accounts.unwrap_or_default(),
+        })
+    }
+}
+
+fn in_words(error: &SpoolError) -> String {
+    match error {
+        SpoolError::NoSuchEntry(_) => format!("{error}: it was delivered or removed; `mailferry queue list` shows what is there"),
+        SpoolError::Damaged { .. } => format!("{error}; it was set aside in data_dir, not deleted"),
+        SpoolError::Full { .. } => format!("{error}: make room on that file system"),
+        SpoolError::Failed { source, .. } => format!("{error}: {source}"),
+    }
+}

@@ -1,0 +1,298 @@
+//! What is said over the control socket. The answers are also what `--json` prints, so their names are stable:
+//! fields are added, not renamed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::delivery::{Failure, NextStep};
+use crate::message::{EntryId, HeaderBlock};
+use crate::scheduler::LaneState;
+use crate::spool::{Entry, Progress, Recipient, State, Storage, Summary};
+
+/// Entries in one answer to [`Request::QueueList`]; a client asks again for more.
+pub const PAGE: usize = 500;
+
+/// What a command asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// The next page of the queue, oldest first.
+    QueueList {
+        /// Only entries after this one.
+        after: Option<EntryId>,
+    },
+    /// One entry.
+    QueueShow {
+        /// Which.
+        id: EntryId,
+    },
+    /// How the relay is.
+    Health,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// A page of the queue.
+    Queue {
+        /// At most [`PAGE`].
+        entries: Vec<Listed>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// One entry.
+    Entry(Box<Shown>),
+    /// How the relay is.
+    Health(Health),
+    /// The request could not be fulfilled; in words, with the next step.
+    Failed {
+        /// The words.
+        error: String,
+    },
+}
+
+/// An entry in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its name.
+    pub id: EntryId,
+    /// `waiting` or `held`.
+    pub state: String,
+    /// When it is tried next, RFC 3339; absent when it is held.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_attempt: Option<String>,
+    /// When its message arrived, RFC 3339.
+    pub received: String,
+    /// Seconds since then.
+    pub age_seconds: u64,
+    /// Octets.
+    pub size: u64,
+    /// The account that sends it.
+    pub account: String,
+    /// As which address it goes out.
+    pub from: String,
+    /// The device's address.
+    pub client: String,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// Whom it is for, and what came of each.
+    pub recipients: Vec<Person>,
+}
+
+/// A recipient.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Person {
+    /// The address.
+    pub address: String,
+    /// `open`, `delivered` or `refused`.
+    pub state: String,
+    /// The upstream's reply, or the last failure's text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reply: Option<String>,
+    /// The last failure's cause, as `mailferry explain` knows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+    /// What the cause means, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub meaning: Option<String>,
+    /// What happens now, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
+}
+
+/// An entry, whole, but for its body.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Shown {
+    /// What a list shows.
+    #[serde(flatten)]
+    pub listed: Listed,
+    /// The device's MAIL FROM.
+    pub envelope_from: String,
+    /// The listener that took it.
+    pub listener: String,
+    /// What the device said after HELO or EHLO.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub helo: Option<String>,
+    /// Who signed in at the listener.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub login: Option<String>,
+    /// From, To, Cc, Subject, Date and Message-ID as the device sent them.
+    pub header: Vec<(String, String)>,
+    /// The file of a large body; small ones are in the database.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub body_file: Option<String>,
+}
+
+/// How a relay is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Health {
+    /// It takes messages: listeners are up and the spool can be written.
+    pub ready: bool,
+    /// Why not, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Addresses that are listened on.
+    pub listeners: Vec<String>,
+    /// Entries that wait.
+    pub waiting: u64,
+    /// Entries that are held.
+    pub held: u64,
+    /// When the oldest entry's message arrived, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub oldest: Option<String>,
+    /// Each account.
+    pub accounts: Vec<AccountHealth>,
+}
+
+/// How an account is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountHealth {
+    /// Its name.
+    pub account: String,
+    /// `open`, `paused` or `troubled`.
+    pub state: String,
+    /// When it is tried again, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<String>,
+    /// What is wrong: the cause's name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+    /// What the upstream said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reply: Option<String>,
+}
+
+impl Health {
+    /// Whether every account can send as far as is known.
+    pub fn accounts_usable(&self) -> bool {
+        self.accounts.iter().all(|account| account.state != "troubled")
+    }
+}
+
+/// Why a spool cannot take messages, in words; nothing when it can.
+pub(super) fn storage_in_words(storage: Storage) -> Option<&'static str> {
+    match storage {
+        Storage::Ready => None,
+        Storage::Full => Some("the disk has less free space than the reserve: nothing is accepted until there is room in data_dir"),
+        Storage::Failing => Some("the spool could not be written the last time: look for the reason in the log"),
+    }
+}
+
+impl Listed {
+    pub(super) fn new(summary: Summary, now: Timestamp) -> Self {
+        let (state, next_attempt) = state_in_words(summary.state);
+        Self {
+            id: summary.id,
+            state,
+            next_attempt,
+            received: summary.origin.received.to_string(),
+            age_seconds: now.since(summary.origin.received).as_secs(),
+            size: summary.size,
+            account: summary.account.to_string(),
+            from: summary.from.to_string(),
+            client: summary.origin.client.to_string(),
+            attempts: summary.attempts,
+            recipients: summary.recipients.into_iter().map(Person::new).collect(),
+        }
+    }
+}
+
+fn state_in_words(state: State) -> (String, Option<String>) {
+    match state {
+        State::Waiting(at) => ("waiting".into(), Some(at.to_string())),
+        State::Held => ("held".into(), None),
+    }
+}
+
+impl Person {
+    fn new(recipient: Recipient) -> Self {
+        let address = recipient.mailbox.to_string();
+        let plain =
+            |state: &str, reply| Self { address: address.clone(), state: state.into(), reply, cause: None, meaning: None, next: None };
+        match recipient.progress {
+            Progress::Open(None) => plain("open", None),
+            Progress::Delivered(reply) => plain("delivered", Some(reply)),
+            Progress::Open(Some(failure)) => Self { address, ..Self::failed("open", failure) },
+            Progress::Refused(failure) => Self { address, ..Self::failed("refused", failure) },
+        }
+    }
+
+    fn failed(state: &str, failure: Failure) -> Self {
+        Self {
+            address: String::new(),
+            state: state.into(),
+            cause: Some(failure.cause.to_string()),
+            meaning: Some(failure.cause.meaning().to_owned()),
+            next: Some(next_in_words(failure.next).to_owned()),
+            reply: Some(failure.detail),
+        }
+    }
+}
+
+fn next_in_words(next: NextStep) -> &'static str {
+    match next {
+        NextStep::Retry | NextStep::Reconnect | NextStep::Split => "it is tried again by itself",
+        NextStep::Pause(_) => "the account pauses and goes on by itself",
+        NextStep::Token => "it is tried again with a fresh token",
+        NextStep::Hold => "it is kept until the cause is mended",
+        NextStep::ResendAs => "it is kept: the account may not send as this address",
+        NextStep::GiveUp => "it is kept: the upstream will never take it as it is",
+    }
+}
+
+impl Shown {
+    pub(super) fn new(entry: Entry, now: Timestamp) -> Self {
+        let message = entry.message;
+        let size = message.header.as_bytes().len() as u64 + message.facts.size;
+        let origin = message.origin.clone();
+        let body_file = match entry.body {
+            crate::delivery::Body::Memory(_) => None,
+            crate::delivery::Body::File { path, .. } => Some(path.display().to_string()),
+        };
+        let summary = Summary {
+            id: entry.id,
+            account: message.decision.account,
+            from: message.decision.identity.from,
+            origin: message.origin,
+            size,
+            state: entry.state,
+            attempts: entry.attempts,
+            recipients: entry.recipients,
+        };
+        Self {
+            listed: Listed::new(summary, now),
+            envelope_from: message.envelope.sender.to_string(),
+            listener: origin.listener,
+            helo: origin.helo,
+            login: origin.login,
+            header: shown_fields(&message.header),
+            body_file,
+        }
+    }
+}
+
+/// The fields that tell a person which message it is; the rest of a header is nobody's business here.
+fn shown_fields(header: &HeaderBlock) -> Vec<(String, String)> {
+    let wanted =
+        |name: &[u8]| ["From", "To", "Cc", "Subject", "Date", "Message-ID"].iter().any(|w| name.eq_ignore_ascii_case(w.as_bytes()));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect();
+    header.fields().filter(|field| wanted(field.name)).take(20).map(|field| (text(field.name), text(field.value))).collect()
+}
+
+impl AccountHealth {
+    pub(super) fn new(account: String, state: &LaneState) -> Self {
+        let (state, until, failure) = match state {
+            LaneState::Open => ("open", None, None),
+            LaneState::Paused { until, failure } => ("paused", Some(until), Some(failure)),
+            LaneState::Troubled { until, failure, .. } => ("troubled", Some(until), Some(failure)),
+        };
+        Self {
+            account,
+            state: state.into(),
+            until: until.map(Timestamp::to_string),
+            cause: failure.map(|failure| failure.cause.to_string()),
+            reply: failure.map(|failure| failure.detail.clone()),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The relay's end of the control socket.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::protocol::{Answer, Request};
+use super::{Desk, LINE_LIMIT, WAIT, socket_path};
+use crate::tasks::Group;
+
+/// Octets of one request.
+const REQUEST_LIMIT: u64 = 64 * 1024;
+/// After accepting failed (no file descriptors left), before the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why commands cannot reach the relay.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The socket could not be made.
+    #[error("cannot make the control socket {path}; its folder must be writable and its path at most 107 octets long")]
+    Bind {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Makes the socket in `data_dir`, whose lock the caller holds, and answers there until the group stops.
+pub fn serve(data_dir: &Path, desk: Desk, group: &Group) -> Result<(), ControlError> {
+    let path = socket_path(data_dir);
+    let listener = bind(&path).map_err(|source| ControlError::Bind { path: path.clone(), source })?;
+    let tasks = group.clone();
+    group.spawn(async move {
+        tokio::select! {
+            () = tasks.stopping() => {}
+            () = accept(&listener, &desk, &tasks) => {}
+        }
+        // Best effort: a socket that is left over is replaced at the next start.
+        let _ = std::fs::remove_file(&path);
+    });
+    Ok(())
+}
+
+/// A socket that only its owner can use. The folder is 0700, so there is no moment at which others can.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn accept(listener: &UnixListener, desk: &Desk, group: &Group) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let desk = desk.clone();
+                group.spawn(async move {
+                    match tokio::time::timeout(WAIT, converse(stream, &desk)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::debug!(%error, "a command went away"),
+                        Err(_) => tracing::debug!("a command took too long"),
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept on the control socket");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, desk: &Desk) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = Vec::new();
+    BufReader::new(reader.take(REQUEST_LIMIT)).read_until(b'\n', &mut line).await?;
+    let answer = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) => desk.answer(request).await,
+        Err(error) => Answer::Failed { error: format!("the running relay does not know this request ({error}): is it an older version?") },
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    debug_assert!(text.len() as u64 <= LINE_LIMIT, "a page is far smaller");
+    writer.write_all(&text).await
+}

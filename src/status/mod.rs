@@ -1,0 +1,122 @@
+//! What orchestrators ask over HTTP: `/healthz` and `/readyz`. Reads, and changes nothing.
+//!
+//! `/healthz` says that the process is alive. `/readyz` says whether a device's message would be taken, and tells how the
+//! accounts are without letting that decide: an orchestrator would restart a relay that waits for a person.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::control::Desk;
+use crate::tasks::Group;
+
+/// Connections at once: a probe needs one.
+const CONNECTIONS: usize = 32;
+/// A request's header must come within this.
+const HEADER_WAIT: Duration = Duration::from_secs(10);
+/// No connection lives longer.
+const CONNECTION_AGE: Duration = Duration::from_secs(60);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// The page cannot be offered.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot listen on {address} for health checks; another program may have it (`ss -ltnp` shows which): set `http.address`, or `http: off`"
+)]
+pub struct StatusError {
+    address: SocketAddr,
+    #[source]
+    source: io::Error,
+}
+
+/// Listens on `address` and answers there until the group stops; gives the address that was bound.
+pub async fn serve(address: SocketAddr, desk: Desk, group: &Group) -> Result<SocketAddr, StatusError> {
+    let failed = |source| StatusError { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let tasks = group.clone();
+    group.spawn(async move {
+        tokio::select! {
+            () = tasks.stopping() => {}
+            () = accept(&listener, &desk, &tasks) => {}
+        }
+    });
+    Ok(bound)
+}
+
+async fn accept(listener: &TcpListener, desk: &Desk, group: &Group) {
+    let permits = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (desk, tasks) = (desk.clone(), group.clone());
+                group.spawn(async move {
+                    tokio::select! {
+                        () = tasks.stopping() => {}
+                        () = converse(stream, desk) => {}
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a health check");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, desk: Desk) {
+    let service = service_fn(move |request| {
+        let desk = desk.clone();
+        async move { Ok::<_, Infallible>(respond(&request, &desk).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_WAIT)
+        .max_buf_size(16 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    // What a prober does to its connection is its own business.
+    let _ = tokio::time::timeout(CONNECTION_AGE, connection).await;
+}
+
+async fn respond(request: &Request<Incoming>, desk: &Desk) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET and HEAD are answered here\n".into());
+    }
+    match request.uri().path() {
+        "/healthz" => answer(StatusCode::OK, "text/plain", "alive\n".into()),
+        "/readyz" => ready(desk).await,
+        _ => answer(StatusCode::NOT_FOUND, "text/plain", "here are /healthz and /readyz\n".into()),
+    }
+}
+
+async fn ready(desk: &Desk) -> Response<Full<Bytes>> {
+    let unavailable = |error: String| answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", error + "\n");
+    match desk.health().await {
+        Ok(health) => {
+            let code = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            serde_json::to_string(&health)
+                .map_or_else(|error| unavailable(error.to_string()), |text| answer(code, "application/json", text + "\n"))
+        }
+        Err(error) => unavailable(error.to_string()),
+    }
+}
+
+fn answer(code: StatusCode, kind: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
