@@ -9,6 +9,10 @@
 //! - Nothing that was promised is deleted before all its recipients are delivered; damaged entries are set aside.
 
 mod body;
+mod budget;
+mod disk;
+mod health;
+mod ids;
 
 pub use body::{BodyWriter, WrittenBody};
 
