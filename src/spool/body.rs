@@ -186,7 +186,7 @@ impl BodyWriter {
         let lost = self.lost();
         let Self { kept, checksum, length, bodies } = self;
         let content = match (kept, bodies) {
-            (Kept::Memory { octets, share }, _) => Content::Memory { octets: octets.into(), share },
+            (Kept::Memory { octets, share }, _) => Content::Memory { octets: octets.into(), _share: share },
             (Kept::File { file, waiting, .. }, Some(bodies)) => {
                 let finish = move |bodies: &Arc<Bodies>| {
                     file.append(bodies, &waiting)?;
@@ -255,7 +255,7 @@ pub(crate) enum Content {
         /// The body.
         octets: Bytes,
         /// What it takes of the budget.
-        share: Share,
+        _share: Share,
     },
     /// In a file that is synced.
     File(BodyFile),
@@ -277,6 +277,14 @@ impl WrittenBody {
         match &self.content {
             Content::Memory { octets, .. } => Body::Memory(octets.clone()),
             Content::File(file) => Body::File { path: file.path.clone(), length: self.length },
+        }
+    }
+
+    /// The id that its entry must have, because a file is already named after it.
+    pub(crate) fn id(&self) -> Option<EntryId> {
+        match &self.content {
+            Content::Memory { .. } => None,
+            Content::File(file) => Some(file.id),
         }
     }
 
@@ -309,11 +317,6 @@ impl BodyFile {
     /// The file of an entry that is finished: it goes when this is dropped.
     pub(crate) fn finished(bodies: &Arc<Bodies>, id: EntryId) -> Self {
         Self { id, path: bodies.path_of(id), file: None, bodies: Arc::clone(bodies), ours: true }
-    }
-
-    /// The entry it is named after.
-    pub(crate) fn id(&self) -> EntryId {
-        self.id
     }
 
     /// Leaves the file to its entry.

@@ -13,8 +13,10 @@ mod budget;
 mod disk;
 mod health;
 mod ids;
+mod sqlite;
 
 pub use body::{BodyWriter, WrittenBody};
+pub use sqlite::{OpenError, SqliteSpool};
 
 use std::path::PathBuf;
 use std::sync::Arc;
