@@ -9,8 +9,14 @@
 //! - Nothing that was promised is deleted before all its recipients are delivered; damaged entries are set aside.
 
 mod body;
+mod budget;
+mod disk;
+mod health;
+mod ids;
+mod sqlite;
 
 pub use body::{BodyWriter, WrittenBody};
+pub use sqlite::{OpenError, SqliteSpool};
 
 use std::path::PathBuf;
 use std::sync::Arc;
