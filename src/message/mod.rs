@@ -3,6 +3,7 @@
 //! Words that every room shares. Nothing here reads a socket, a file or the clock.
 
 mod address;
+mod author;
 mod body;
 mod decision;
 mod envelope;
@@ -11,6 +12,7 @@ mod id;
 mod origin;
 mod receipt;
 
+pub use author::Author;
 pub use address::{InvalidMailbox, Mailbox};
 pub use body::{BodyFacts, HeaderTooLarge, Splitter};
 pub use decision::{AccountName, Decision, DisplayName, Identity, ReplyTo};
