@@ -12,8 +12,8 @@ mod id;
 mod origin;
 mod receipt;
 
-pub use author::Author;
 pub use address::{InvalidMailbox, Mailbox};
+pub use author::Author;
 pub use body::{BodyFacts, HeaderTooLarge, Splitter};
 pub use decision::{AccountName, Decision, DisplayName, Identity, ReplyTo};
 pub use envelope::{Envelope, ReversePath};
