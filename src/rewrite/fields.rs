@@ -111,7 +111,7 @@ impl Changes {
         Self {
             from: from(subject, found, &author),
             reply_to: reply_to(subject, found, &author),
-            date: Change::unless(found.date, || trace::date_field(subject.origin.received)),
+            date: Change::unless(found.date, || trace::date_field(subject.origin)),
             message_id: Change::unless(found.message_id, || trace::message_id_field(subject)),
         }
     }

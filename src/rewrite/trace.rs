@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use mail_builder::headers::date::Date;
 
-use crate::clock::Timestamp;
 use crate::message::Origin;
 
 use super::Subject;
@@ -27,7 +26,7 @@ pub(super) fn write_received(out: &mut Vec<u8>, subject: &Subject<'_>) {
         hostname = domain(subject.hostname).unwrap_or_else(|| "localhost".into()),
         with = protocol(origin, subject.envelope.smtputf8),
         id = subject.id,
-        date = date(origin.received),
+        date = date(origin.received.as_secs()),
     );
     out.extend_from_slice(line.as_bytes());
 }
@@ -70,14 +69,14 @@ fn literal(address: IpAddr) -> String {
     }
 }
 
-/// RFC 5322 section 3.3, in UTC: the zone of whoever reads it is his own affair.
-fn date(time: Timestamp) -> String {
-    Date::new(time.as_secs().clamp(0, LAST_SECOND)).to_rfc822()
+/// RFC 5322 section 3.3, of seconds since the epoch, in UTC: the zone of whoever reads it is his own affair.
+fn date(seconds: i64) -> String {
+    Date::new(seconds.clamp(0, LAST_SECOND)).to_rfc822()
 }
 
 /// The Date field for a message that came without: when it began to arrive.
-pub(super) fn date_field(received: Timestamp) -> Vec<u8> {
-    format!("Date: {}\r\n", date(received)).into_bytes()
+pub(super) fn date_field(origin: &Origin) -> Vec<u8> {
+    format!("Date: {}\r\n", date(origin.received.as_secs())).into_bytes()
 }
 
 /// The Message-ID field for a message that came without. It derives from the entry, so that a message whose
@@ -115,8 +114,8 @@ mod tests {
 
     #[test]
     fn dates_stay_within_four_digits() {
-        assert_eq!(date(Timestamp::from_millis(1_763_757_330_120)), "Fri, 21 Nov 2025 20:35:30 +0000");
-        assert_eq!(date(Timestamp::from_millis(i64::MAX)), "Fri, 31 Dec 9999 23:59:59 +0000");
-        assert_eq!(date(Timestamp::from_millis(i64::MIN)), "Thu, 1 Jan 1970 00:00:00 +0000");
+        assert_eq!(date(1_763_757_330), "Fri, 21 Nov 2025 20:35:30 +0000");
+        assert_eq!(date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 +0000");
+        assert_eq!(date(i64::MIN), "Thu, 1 Jan 1970 00:00:00 +0000");
     }
 }
