@@ -80,14 +80,10 @@ impl Change {
         match self {
             Self::Keep => copy(field, out),
             Self::Remove => {}
-            Self::Put(_) => self.write_missing(out),
-        }
-    }
-
-    /// Writes what has found no place yet.
-    fn write_missing(&mut self, out: &mut Vec<u8>) {
-        if let Self::Put(line) = std::mem::replace(self, Self::Remove) {
-            out.extend_from_slice(&line);
+            Self::Put(line) => {
+                out.extend_from_slice(line);
+                *self = Self::Remove;
+            }
         }
     }
 
@@ -116,11 +112,11 @@ impl Changes {
         }
     }
 
-    /// Writes the fields that the device left out.
-    pub(super) fn write_missing(&mut self, out: &mut Vec<u8>) {
-        for change in [&mut self.date, &mut self.from, &mut self.message_id, &mut self.reply_to] {
-            if let Change::Put(_) = change {
-                change.write_missing(out);
+    /// Writes the fields that have found no place: those that the device left out.
+    pub(super) fn write_missing(self, out: &mut Vec<u8>) {
+        for change in [self.date, self.from, self.message_id, self.reply_to] {
+            if let Change::Put(line) = change {
+                out.extend_from_slice(&line);
             }
         }
     }

@@ -9,6 +9,9 @@ use crate::message::{Author, DisplayName, Field, Identity, Mailbox, ReplyTo};
 /// gets near the 998 octets of RFC 5322 section 2.1.1.
 const LONGEST_NAME: usize = 256;
 
+/// Octets of a line that may stay as it is: RFC 5322 section 2.1.1 allows 998, and the field's name stands before it.
+const LONGEST_LINE: usize = 990;
+
 /// The name to be shown beside the From address.
 pub(super) fn name(wanted: &DisplayName, author: &Author) -> Option<String> {
     match wanted {
@@ -47,29 +50,31 @@ pub(super) fn field(field_name: &str, name: Option<&str>, mailbox: &Mailbox) -> 
 pub(super) fn says(field: &Field<'_>, name: Option<&str>, author: &Author, mailbox: &Mailbox) -> bool {
     let same_address = author.mailbox.as_ref().is_some_and(|found| found.as_str() == mailbox.as_str());
     let same_name = author.name.as_deref().and_then(clean).as_deref() == name;
-    same_address && same_name && field.raw.starts_with(b"From:") && is_plain(field.value, mailbox)
+    same_address && same_name && field.raw.starts_with(b"From:") && is_plain(field.value, mailbox.as_str())
 }
 
-/// Whether a value is one phrase of plain words or one quoted string, and this address in brackets; or the
-/// address alone.
-fn is_plain(value: &[u8], mailbox: &Mailbox) -> bool {
+/// Whether a value is this address alone, or one phrase and this address in brackets.
+fn is_plain(value: &[u8], address: &str) -> bool {
     let Ok(value) = std::str::from_utf8(value) else { return false };
-    let short = value.split("\r\n").all(|line| line.len() <= 900);
-    let value = value.trim_matches([' ', '\t', '\r', '\n']);
-    if value == mailbox.as_str() {
-        return short;
-    }
-    let Some(phrase) = value.strip_suffix('>').and_then(|rest| rest.strip_suffix(mailbox.as_str())).and_then(|rest| rest.strip_suffix('<'))
-    else {
+    if value.split("\r\n").any(|line| line.len() > LONGEST_LINE) {
         return false;
-    };
-    let folding = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
-    let phrase = phrase.trim_matches(folding);
-    short
-        && match phrase.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-            Some(inside) => inside.chars().all(|c| folding(c) || (matches!(c, '!'..='~') && !matches!(c, '"' | '\\'))),
-            None => phrase.chars().all(|c| folding(c) || is_atext(c)),
-        }
+    }
+    let value = value.trim_matches(is_folding);
+    let phrase = value.strip_suffix('>').and_then(|rest| rest.strip_suffix(address)).and_then(|rest| rest.strip_suffix('<'));
+    value == address || phrase.is_some_and(is_phrase)
+}
+
+/// RFC 5322 section 3.2.5, less what is seldom written well: one quoted string without escapes, or bare words.
+fn is_phrase(text: &str) -> bool {
+    let text = text.trim_matches(is_folding);
+    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inside) => inside.chars().all(|c| is_folding(c) || (c.is_ascii_graphic() && !matches!(c, '"' | '\\'))),
+        None => text.chars().all(|c| is_folding(c) || is_atext(c)),
+    }
+}
+
+fn is_folding(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
 /// RFC 5322 section 3.2.3. Encoded words are made of it too.
