@@ -56,7 +56,10 @@ pub(super) fn says(field: &Field<'_>, name: Option<&str>, author: &Author, mailb
 /// Whether a value is this address alone, or one phrase and this address in brackets.
 fn is_plain(value: &[u8], address: &str) -> bool {
     let Ok(value) = std::str::from_utf8(value) else { return false };
-    if value.split("\r\n").any(|line| line.len() > LONGEST_LINE) {
+    let long = value.split("\r\n").any(|line| line.len() > LONGEST_LINE);
+    // RFC 5322 section 3.2.2 forbids lines of nothing but white space: some take them for the header's end.
+    let blank = value.split("\r\n").skip(1).any(|line| line.trim().is_empty());
+    if long || blank {
         return false;
     }
     let value = value.trim_matches(is_folding);

@@ -129,6 +129,7 @@ fn a_from_that_could_be_misread_is_written_anew() {
     ] {
         case(format!("{from}\r\n")).complete_gives("From: <alerts@contoso.com>\r\n");
     }
+    case("From: \"a\r\n \r\n b\" <alerts@contoso.com>\r\n").complete_gives("From: \"a b\" <alerts@contoso.com>\r\n");
     case("From: alerts@contoso.com (Copier)\r\n").complete_gives("From: \"Copier\" <alerts@contoso.com>\r\n");
 }
 
