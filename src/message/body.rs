@@ -28,7 +28,7 @@ const HEADER_LIMIT: usize = 256 * 1024;
 ///
 /// The header ends at the first empty line, or before the first line that is neither a field nor the
 /// continuation of one: devices leave out the empty line, or the header altogether. An mbox `From ` line at
-/// the very start is dropped.
+/// the very start, also with the `>` that quotes it, is dropped.
 #[derive(Debug, Default)]
 pub struct Splitter {
     header: Vec<u8>,
@@ -81,7 +81,7 @@ impl Splitter {
             self.partial = 0;
             return true;
         }
-        if start == 0 && line.starts_with(b"From ") && !begins_mbox_field(line) {
+        if start == 0 && begins_mbox(line) {
             self.header.clear();
             return false;
         }
@@ -128,9 +128,10 @@ impl Splitter {
     }
 }
 
-/// `From : x` and `From :x` are fields, `From root Mon Nov 21 10:00:00 2026` begins an mbox.
-fn begins_mbox_field(line: &[u8]) -> bool {
-    line["From".len()..].trim_ascii_start().starts_with(b":")
+/// `From root Mon Nov 21 10:00:00 2026` begins an mbox, `From : x` and `From :x` are fields.
+fn begins_mbox(line: &[u8]) -> bool {
+    let line = line.strip_prefix(b">").unwrap_or(line);
+    line.strip_prefix(b"From ").is_some_and(|rest| !rest.trim_ascii_start().starts_with(b":"))
 }
 
 #[cfg(test)]
@@ -177,6 +178,7 @@ mod tests {
     #[test]
     fn drops_an_mbox_line_but_not_a_sloppy_from() {
         check("From root Mon Nov 21 10:00:00 2026\r\nA: b\r\n\r\nx\r\n", "A: b\r\n", "x\r\n");
+        check(">From root Mon Nov 21 10:00:00 2026\r\nA: b\r\n\r\nx\r\n", "A: b\r\n", "x\r\n");
         check("From : a@b\r\n\r\nx\r\n", "From : a@b\r\n", "x\r\n");
     }
 

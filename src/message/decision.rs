@@ -55,7 +55,8 @@ pub enum DisplayName {
 pub enum ReplyTo {
     /// The device's own Reply-To stays as it is; none is added. The default.
     Keep,
-    /// Answers go to the device's From address, when that is an address.
+    /// Answers go where they would have gone without us: where the device's own Reply-To says, and without
+    /// one to the device's From address, when that is an address.
     Original,
     /// There is no Reply-To.
     None,

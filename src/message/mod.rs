@@ -3,6 +3,7 @@
 //! Words that every room shares. Nothing here reads a socket, a file or the clock.
 
 mod address;
+mod author;
 mod body;
 mod decision;
 mod envelope;
@@ -12,6 +13,7 @@ mod origin;
 mod receipt;
 
 pub use address::{InvalidMailbox, Mailbox};
+pub use author::Author;
 pub use body::{BodyFacts, HeaderTooLarge, Splitter};
 pub use decision::{AccountName, Decision, DisplayName, Identity, ReplyTo};
 pub use envelope::{Envelope, ReversePath};

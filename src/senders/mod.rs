@@ -1,8 +1,21 @@
 //! Decides which account sends a message, and as whom: match rules and aliases. Pure.
+//!
+//! It looks at where a message came from and whom it says it is from. Whether an account may send as an address
+//! was checked with the configuration; whether the provider agrees shows when the message is sent.
+//!
+//! Always true: the first rule that matches decides, and the same message and rules give the same decision.
+
+mod pattern;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::message::{AccountName, Decision, Envelope, HeaderBlock, Identity, Mailbox, Origin};
+use crate::message::{AccountName, Author, Decision, Envelope, HeaderBlock, Identity, Mailbox, Origin};
+
+pub use pattern::Pattern;
 
 /// The rules, in the order of the configuration; the first that matches decides. Checked: each has an account
 /// that may send as its address, and the last matches everything when the configuration says so.
@@ -32,41 +45,34 @@ pub struct Match {
     pub from: Vec<Pattern>,
 }
 
-/// An address with `*` for any run of characters; the case of letters does not matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
-
-impl Pattern {
-    /// The pattern as the configuration writes it.
-    pub fn new(text: &str) -> Self {
-        Self(text.to_lowercase())
-    }
-
-    /// Whether the whole of `text` matches.
-    pub fn matches(&self, text: &str) -> bool {
-        let _ = text;
-        false
-    }
-}
-
 /// No rule matches the message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no rule under `senders` matches client {client}, From {from}")]
+#[error("no rule under `senders` matches client {client}, From {from:?}")]
 pub struct NoRule {
-    client: std::net::IpAddr,
+    client: IpAddr,
     from: String,
 }
 
 impl Senders {
     /// The decision for a message, and which rule (from 0) made it.
     pub fn decide(&self, origin: &Origin, envelope: &Envelope, header: &HeaderBlock) -> Result<(usize, Decision), NoRule> {
-        let (_, _, _) = (envelope, header, &self.rules);
-        Err(NoRule { client: origin.client, from: String::new() })
+        let author = header_from(header);
+        let from = author.as_ref().map_or(envelope.sender.as_str(), Mailbox::as_str);
+        match self.rules.iter().enumerate().find(|(_, rule)| rule.when.holds(origin.client, from)) {
+            Some((number, rule)) => Ok((number, Decision { account: rule.account.clone(), identity: rule.identity.clone() })),
+            None => Err(NoRule { client: origin.client, from: from.to_owned() }),
+        }
+    }
+}
+
+impl Match {
+    fn holds(&self, client: IpAddr, from: &str) -> bool {
+        let client_fits = self.client.is_empty() || self.client.iter().any(|network| network.contains(&client));
+        client_fits && (self.from.is_empty() || self.from.iter().any(|pattern| pattern.matches(from)))
     }
 }
 
 /// The address in the From field of a header, when one can be found.
 pub fn header_from(header: &HeaderBlock) -> Option<Mailbox> {
-    let _ = header;
-    None
+    Author::of(header).mailbox
 }
