@@ -109,6 +109,27 @@ causes! {
     Unknown "unknown" "Nothing more is known"
 }
 
+/// Octets of a detail that are kept. Exchange's longest replies have about 1.5 KB.
+const DETAIL_LIMIT: usize = 2048;
+
+/// Text from outside as the detail of some trouble: literal, but on one line, without control or invisible
+/// characters, and at most 2 KB long, so that a log, a terminal and the page can show it.
+pub fn detail(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(DETAIL_LIMIT));
+    for c in text.trim().chars() {
+        let before = shown.len();
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            c => shown.extend(c.escape_debug()),
+        }
+        if shown.len() > DETAIL_LIMIT {
+            shown.truncate(before);
+            break;
+        }
+    }
+    shown
+}
+
 /// No cause has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no known cause of trouble")]
@@ -158,6 +179,13 @@ mod tests {
         }
         assert!("no-such-cause".parse::<Cause>().is_err());
         assert_eq!(serde_json::from_str::<Cause>("\"of-a-later-version\"").unwrap(), Cause::Unknown);
+    }
+
+    #[test]
+    fn a_detail_is_one_harmless_line() {
+        assert_eq!(detail(" 550 \"x\"\r\n\u{1b}[2Jä\u{202e}\\"), "550 \"x\"\\r\\n\\u{1b}[2Jä\\u{202e}\\");
+        assert_eq!(detail(&"ä".repeat(5000)).len(), 2048);
+        assert_eq!(detail(&format!("x{}", "ä".repeat(5000))).len(), 2047);
     }
 
     #[test]

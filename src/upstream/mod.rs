@@ -3,6 +3,10 @@
 //! The dialogue is pure (`dialogue`), connections move octets (`connection`), `classify` gives replies meaning.
 //! It knows nothing of the spool, of retries or of limits per minute.
 
+mod classify;
+
+pub use classify::{Meaning, Method, find_reply, meaning};
+
 use std::sync::Arc;
 use std::time::Duration;
 
