@@ -168,11 +168,17 @@ impl Connection {
         Ok(reply)
     }
 
-    /// Whether nothing has come that nobody asked for: a server that closes an idle connection says 421 or nothing.
+    /// Whether nothing has come that nobody asked for: a server that closes a connection says 421 or nothing.
+    /// What has come stays to be read as a reply.
     pub(super) async fn is_quiet(&mut self) -> bool {
-        let mut seen = [0; 1];
-        let wire = &mut self.wire;
-        let silent = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *wire).poll_read(cx, &mut ReadBuf::new(&mut seen)).is_pending()));
+        let mut seen = [0; READ];
+        let (wire, incoming) = (&mut self.wire, &mut self.incoming);
+        let silent = std::future::poll_fn(|cx| {
+            let mut seen = ReadBuf::new(&mut seen);
+            let read = Pin::new(&mut *wire).poll_read(cx, &mut seen);
+            incoming.extend_from_slice(seen.filled());
+            Poll::Ready(read.is_pending())
+        });
         silent.await && self.incoming.is_empty()
     }
 

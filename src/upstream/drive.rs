@@ -11,7 +11,8 @@ use crate::cause::{Cause, detail};
 use crate::delivery::{Failure, NextStep, Outgoing, Stage};
 use crate::smtp::Extensions;
 
-/// How long the upstream may take to say why it interrupts; it has begun to speak already.
+/// How long the upstream may take to say why it interrupts, or to forget a transaction: nobody should wait for
+/// that longer, the outcome is known.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A connection that is signed in, with what the upstream offers on it.
@@ -102,6 +103,8 @@ impl Signed {
                     Ok(Written::Interrupted) => return Err(self.last_words(None).await),
                     Err(failure) => return Err(self.last_words(Some(failure)).await),
                 },
+                // Whoever spoke or went away before the final dot was sent has not taken the message.
+                Piece::Last(_) if !self.connection.is_quiet().await => return Err(self.last_words(None).await),
                 // From here on nobody can say whether the upstream has got the final dot.
                 Piece::Last(octets) => {
                     tracing::debug!(octets = octets.len(), "sent content");
@@ -131,7 +134,7 @@ impl Signed {
             Then::Reset => {
                 let flight = Flight::rset();
                 say(&mut self.connection, &flight, Stage::Mail, waits).await.is_ok()
-                    && self.connection.reply(Stage::Mail, waits.reply).await.is_ok_and(|reply| reply.is_positive())
+                    && self.connection.reply(Stage::Mail, LAST_WORDS).await.is_ok_and(|reply| reply.is_positive())
             }
         }
     }

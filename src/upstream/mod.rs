@@ -212,7 +212,8 @@ impl Upstream {
     fn tries_again(&self, tried: &Tried, chances: &mut Chances) -> bool {
         let wants = |step: NextStep| {
             tried.outcomes.iter().all(|outcome| match outcome {
-                Outcome::Deferred(failure) => failure.next == step,
+                // Behind the final dot the message may have been taken.
+                Outcome::Deferred(failure) => failure.next == step && failure.stage != Stage::FinalReply,
                 Outcome::Delivered(_) | Outcome::Refused(_) => false,
             })
         };
@@ -234,10 +235,12 @@ impl Upstream {
     }
 }
 
-/// A connection that was kept too long shows it at the next MAIL, by an end or a 421: nothing is wrong but that.
+/// A connection that was kept too long shows it at the next MAIL, by silence, an end or a 421: nothing is wrong but that.
 fn died_unnoticed(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Deferred(failure) if failure.stage == Stage::Mail && matches!(failure.cause, Cause::ConnectionLost | Cause::Temporary) => {
+        Outcome::Deferred(failure)
+            if failure.stage == Stage::Mail && matches!(failure.cause, Cause::ConnectionLost | Cause::ReplyTimeout | Cause::Temporary) =>
+        {
             Outcome::Deferred(Failure { next: NextStep::Reconnect, ..failure })
         }
         Outcome::Deferred(_) | Outcome::Delivered(_) | Outcome::Refused(_) => outcome,
