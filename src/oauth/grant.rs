@@ -44,7 +44,7 @@ impl oauth2::ErrorResponse for Refusal {}
 pub(super) async fn request(settings: &Settings) -> Result<Granted, TokenError> {
     let Grant::ClientCredentials { client_id, client_secret } = &settings.grant;
     let url = TokenUrl::new(settings.token_url.clone()).map_err(|error| unreachable(&settings.token_url, error))?;
-    let endpoint = Endpoint { tls: Arc::clone(&settings.tls) };
+    let endpoint = Endpoint::new(Arc::clone(&settings.tls));
     let answer = Client::new(ClientId::new(client_id.clone()))
         .set_client_secret(ClientSecret::new(client_secret.reveal().to_owned()))
         // Microsoft's documents send the secret in the body; Google takes it there, too.

@@ -54,7 +54,8 @@ pub(super) enum HttpError {
 /// Carries requests of the `oauth2` crate.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) tls: Arc<ClientConfig>,
+    tls: Arc<ClientConfig>,
+    whole: Duration,
 }
 
 impl<'c> AsyncHttpClient<'c> for Endpoint {
@@ -62,11 +63,16 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move { timeout(WHOLE, self.exchange(request)).await.unwrap_or(Err(HttpError::Timeout(WHOLE))) })
+        Box::pin(async move { timeout(self.whole, self.exchange(request)).await.unwrap_or(Err(HttpError::Timeout(self.whole))) })
     }
 }
 
 impl Endpoint {
+    /// Trusts whom `tls` trusts.
+    pub(super) fn new(tls: Arc<ClientConfig>) -> Self {
+        Self { tls, whole: WHOLE }
+    }
+
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let uri = request.uri().clone();
         let bad = || HttpError::Address(uri.to_string());
@@ -142,4 +148,52 @@ fn in_origin_form(request: HttpRequest) -> Result<hyper::Request<Full<Bytes>>, H
 /// Retry-After in seconds; its other form, a date, is not worth reading here: the caller has its own pause.
 fn seconds(value: &HeaderValue) -> Option<Duration> {
     value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::testing::Endpoint as Scripted;
+    use crate::tls;
+
+    fn request(url: &str) -> HttpRequest {
+        hyper::Request::post(url).body(b"a=b".to_vec()).unwrap()
+    }
+
+    async fn ask(url: &str, whole: Duration) -> Result<HttpResponse, HttpError> {
+        let tls = tls::client(&tls::Trust::default()).unwrap();
+        Endpoint { tls, whole }.call(request(url)).await
+    }
+
+    #[tokio::test]
+    async fn a_silent_endpoint_is_left_in_time() {
+        let scripted = Scripted::plain(vec![String::new()]).await;
+        let error = ask(&scripted.url, Duration::from_millis(200)).await.unwrap_err();
+        assert!(matches!(error, HttpError::Timeout(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut_off() {
+        let long = "x".repeat(ANSWER_LIMIT + 1);
+        let answers = [
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{long}", long.len()),
+            format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{long}"),
+        ];
+        for answer in answers {
+            let scripted = Scripted::plain(vec![answer]).await;
+            let error = ask(&scripted.url, WHOLE).await.unwrap_err();
+            assert!(matches!(error, HttpError::TooLarge), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn secrets_go_nowhere_without_protection() {
+        for url in ["ftp://127.0.0.1/x", "/x"] {
+            let error = ask(url, WHOLE).await.unwrap_err();
+            assert!(matches!(error, HttpError::Address(_)), "{url}: {error}");
+        }
+        let scripted = Scripted::plain(vec!["HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:1/\r\n\r\n".into()]).await;
+        let error = ask(&scripted.url, WHOLE).await.unwrap_err();
+        assert!(matches!(error, HttpError::Redirect(307)), "{error}");
+    }
 }

@@ -175,4 +175,6 @@ impl TokenSource {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
