@@ -1,0 +1,128 @@
+//! A message's octets for the wire, piece by piece: header and body, dots stuffed, the final dot behind them.
+//!
+//! Never more than one piece of a body that lies in a file is in memory. Reading a file is left to tokio's
+//! threads for blocking work; the buffer travels there and back, so nothing is copied twice.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use bytes::Bytes;
+
+use crate::cause::{Cause, detail};
+use crate::delivery::{Body, Failure, NextStep, Outgoing, Scope, Stage};
+use crate::smtp::ContentWriter;
+
+/// Octets of body in one piece: four TLS records, and few enough that many connections fit into memory.
+const PIECE: usize = 64 * 1024;
+
+/// The content of one message, opened before the upstream hears of it: a body that cannot be read must not
+/// leave a transaction half done.
+#[derive(Debug)]
+pub(super) struct Content {
+    header: Bytes,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Memory(Bytes),
+    File { file: File, left: u64, buffer: Vec<u8> },
+}
+
+/// Content that is being written.
+#[derive(Debug)]
+pub(super) struct Writing {
+    source: Source,
+    writer: ContentWriter,
+    out: Vec<u8>,
+}
+
+/// A piece that is to be sent.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// More follows.
+    Part(Writing),
+    /// The final dot is in it.
+    Last(Vec<u8>),
+}
+
+impl Content {
+    /// Opens the body.
+    pub(super) async fn open(outgoing: &Outgoing) -> Result<Self, Failure> {
+        let source = match &outgoing.body {
+            Body::Memory(bytes) => Source::Memory(bytes.clone()),
+            Body::File { path, length } => {
+                let (path, length) = (path.clone(), *length);
+                let opened = blocking(move || {
+                    let file = File::open(path)?;
+                    let found = file.metadata()?.len();
+                    if found == length { Ok(file) } else { Err(io::Error::other(format!("it has {found} octets instead of {length}"))) }
+                });
+                Source::File { file: opened.await.map_err(|error| unreadable(&error))?, left: length, buffer: Vec::new() }
+            }
+        };
+        Ok(Self { header: outgoing.header.clone(), source })
+    }
+
+    /// The first piece: the header and as much of the body as goes with it; of a small message, all.
+    pub(super) async fn begin(self) -> Result<Piece, Failure> {
+        let room = self.header.len() + PIECE.min(usize::try_from(self.source.left()).unwrap_or(PIECE)) + 64;
+        let (mut out, mut writer) = (Vec::with_capacity(room), ContentWriter::new());
+        writer.push(&self.header, &mut out);
+        Writing { source: self.source, writer, out }.advance().await
+    }
+}
+
+impl Source {
+    fn left(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { left, .. } => *left,
+        }
+    }
+}
+
+impl Writing {
+    /// The octets of this piece.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// The next piece.
+    pub(super) async fn next(mut self) -> Result<Piece, Failure> {
+        self.out.clear();
+        self.advance().await
+    }
+
+    async fn advance(mut self) -> Result<Piece, Failure> {
+        self.source = match self.source {
+            Source::Memory(mut bytes) => {
+                let piece = bytes.split_to(bytes.len().min(PIECE));
+                self.writer.push(&piece, &mut self.out);
+                Source::Memory(bytes)
+            }
+            Source::File { mut file, left, mut buffer } => {
+                buffer.resize(usize::try_from(left).unwrap_or(PIECE).min(PIECE), 0);
+                // A file that became shorter meanwhile fails here, before the final dot: nothing is delivered.
+                let read = blocking(move || file.read_exact(&mut buffer).map(|()| (file, buffer)));
+                let (file, buffer) = read.await.map_err(|error| unreadable(&error))?;
+                self.writer.push(&buffer, &mut self.out);
+                Source::File { file, left: left - buffer.len() as u64, buffer }
+            }
+        };
+        if self.source.left() > 0 {
+            return Ok(Piece::Part(self));
+        }
+        self.writer.finish(&mut self.out);
+        Ok(Piece::Last(self.out))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    let detail = detail(&format!("cannot read the body: {error}"));
+    Failure { scope: Scope::Message, next: NextStep::Retry, cause: Cause::SpoolUnreadable, stage: Stage::Local, detail }
+}
