@@ -10,7 +10,10 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::message::{Envelope, HeaderTooLarge, Origin, Receipt, Splitter};
 use crate::senders::{NoRule, Senders};
-use crate::spool::{BodyWriter, Due, NewEntry, Spool, SpoolError, Storage};
+use crate::spool::{BodyWriter, Due, NewEntry, Spool};
+
+// What it says about storing is the spool's word: whoever asks here need not know the spool.
+pub use crate::spool::{SpoolError, Storage};
 
 /// Takes messages for one spool. Cheap to clone.
 #[derive(Clone)]

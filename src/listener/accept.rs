@@ -1,0 +1,110 @@
+//! Takes connections, and turns away those that may not talk.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::intake::Intake;
+use crate::session::Farewell;
+use crate::tasks::Group;
+
+use super::admission::{Connections, allowed};
+use super::connection::Connection;
+use super::{Settings, serve};
+
+/// How long to wait after a failed accept: with no descriptors left, trying at once would only burn a processor.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes connections until the group is asked to stop.
+pub(super) async fn run(socket: TcpListener, settings: Arc<Settings>, intake: Intake, connections: Connections, group: Group) {
+    let door = Arc::new(Door { settings, intake, connections, group });
+    while let Some(place) = door.free_place().await {
+        let accepted = tokio::select! {
+            biased;
+            () = door.group.stopping() => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => door.receive(stream, peer, place),
+            Err(error) if is_the_clients(&error) => tracing::debug!(%error, "connection lost before it was taken"),
+            Err(error) => {
+                tracing::warn!(
+                    listener = %door.settings.name, %error,
+                    remedy = "when too many files are open: raise the limit (`LimitNOFILE`, `ulimit -n`) or lower the limit of connections",
+                    "cannot take a connection"
+                );
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Errors that accept(2) reports although they concern one connection only.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// What all conversations of a listener share.
+pub(super) struct Door {
+    pub(super) settings: Arc<Settings>,
+    pub(super) intake: Intake,
+    pub(super) connections: Connections,
+    pub(super) group: Group,
+}
+
+impl Door {
+    /// A place for one more connection; `None` when we are stopping. While there is none, new devices wait with the
+    /// kernel instead of being refused: most come back only after minutes, or never.
+    async fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+        if self.group.is_stopping() {
+            return None;
+        }
+        if let Some(place) = self.connections.try_place() {
+            return Some(place);
+        }
+        tracing::warn!(listener = %self.settings.name, limit = self.settings.limits.connections, "all connections are in use");
+        tokio::select! {
+            biased;
+            () = self.group.stopping() => None,
+            place = self.connections.place() => place,
+        }
+    }
+
+    fn receive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        // An IPv4 client of an IPv6 socket is judged, counted and logged as what it is.
+        let client = peer.ip().to_canonical();
+        // Replies are written whole: waiting to fill a segment could only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%client, %error, "connection lost before it was greeted");
+            return;
+        }
+        let connection = Connection::new(stream, &self.settings.limits);
+        if !allowed(&self.settings, client) {
+            return self.turn_away(connection, client, place, Farewell::NotAllowed);
+        }
+        match self.connections.admit(client, self.settings.limits.connections_per_client, place) {
+            Ok(admission) => drop(self.group.spawn(serve::run(Arc::clone(self), connection, client, admission))),
+            Err(place) => self.turn_away(connection, client, place, Farewell::TooManyConnections),
+        }
+    }
+
+    /// Tells a client why it is not served. It keeps its place as long as that takes.
+    fn turn_away(&self, mut connection: Connection, client: IpAddr, place: OwnedSemaphorePermit, why: Farewell) {
+        let remedy = match why {
+            Farewell::NotAllowed => "if it may send here: add its address under `allow` of this listener",
+            Farewell::TooManyConnections => "if it needs them: raise the limit of connections for each client",
+            Farewell::Idle | Farewell::Expired | Farewell::Stopping => "",
+        };
+        tracing::warn!(%client, listener = %self.settings.name, reason = ?why, remedy, "refused client");
+        connection.say(&why.reply());
+        self.group.spawn(async move {
+            connection.close().await;
+            drop(place);
+        });
+    }
+}

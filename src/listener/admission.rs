@@ -1,0 +1,147 @@
+//! Who may talk, and how many at once.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::session::Auth;
+
+use super::Settings;
+
+/// Counts connections over all listeners, and logins that are being checked. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    places: Arc<Semaphore>,
+    clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    checks: Arc<Semaphore>,
+}
+
+/// Passwords checked at once: argon2 takes 19 MB and a processor for each.
+const CHECKS: usize = 2;
+
+impl Connections {
+    /// Room for `limit` connections at once.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
+            clients: Arc::default(),
+            checks: Arc::new(Semaphore::new(CHECKS)),
+        }
+    }
+
+    /// A place, if one is free.
+    pub(super) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// A place, as soon as one is free.
+    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// Leave to check a password.
+    pub(super) async fn check(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.checks).acquire_owned().await.ok()
+    }
+
+    /// Counts one more connection of `client`, unless it has `limit` of them: then the place is given back.
+    pub(super) fn admit(&self, client: IpAddr, limit: usize, place: OwnedSemaphorePermit) -> Result<Admission, OwnedSemaphorePermit> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = clients.get(&client).copied().unwrap_or(0);
+        if count >= limit {
+            return Err(place);
+        }
+        clients.insert(client, count + 1);
+        Ok(Admission { clients: Arc::clone(&self.clients), client, _place: place })
+    }
+}
+
+/// A connection that is counted until this is dropped.
+#[derive(Debug)]
+pub(super) struct Admission {
+    clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    client: IpAddr,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = clients.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.client);
+            }
+        }
+    }
+}
+
+/// Whether the listener serves this client. An IPv4 client of an IPv6 socket has been made IPv4 before.
+pub(super) fn allowed(settings: &Settings, client: IpAddr) -> bool {
+    if settings.allow.iter().any(|network| network.contains(&client)) {
+        return true;
+    }
+    let on_loopback = settings.address.ip().to_canonical().is_loopback();
+    let logins_decide = settings.allow.is_empty() && matches!(settings.policy.auth, Auth::Users(_));
+    (on_loopback && client.is_loopback()) || logins_decide
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::listener::Limits;
+    use crate::session::Policy;
+
+    fn settings(address: &str, allow: &[&str], auth: Auth) -> Settings {
+        Settings {
+            address: address.parse().unwrap(),
+            name: address.into(),
+            allow: allow.iter().map(|network| network.parse().unwrap()).collect(),
+            policy: Arc::new(Policy {
+                hostname: "relay.example".into(),
+                message_size: 1,
+                recipients: 1,
+                errors: 1,
+                auth,
+                postmaster: None,
+            }),
+            limits: Limits { connections: 1, connections_per_client: 1, idle: Duration::ZERO, session: Duration::ZERO },
+        }
+    }
+
+    #[test]
+    fn only_loopback_needs_no_list() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap().to_canonical();
+        let users = || Auth::Users(Arc::default());
+        for (settings, client, may) in [
+            (settings("127.0.0.1:25", &[], Auth::None), "127.0.0.1", true),
+            (settings("[::1]:25", &[], Auth::None), "::1", true),
+            (settings("0.0.0.0:25", &[], Auth::None), "127.0.0.1", false),
+            (settings("0.0.0.0:25", &[], Auth::AcceptAny), "10.0.0.1", false),
+            (settings("[::]:25", &["10.0.0.0/8"], Auth::None), "::ffff:10.1.2.3", true),
+            (settings("[::]:25", &["10.0.0.0/8"], Auth::None), "::ffff:192.168.0.1", false),
+            (settings("0.0.0.0:25", &[], users()), "192.0.2.1", true),
+            (settings("0.0.0.0:25", &["10.0.0.0/8"], users()), "192.0.2.1", false),
+        ] {
+            assert_eq!(allowed(&settings, ip(client)), may, "{client} at {}", settings.name);
+        }
+    }
+
+    #[test]
+    fn counts_each_client_and_forgets_those_that_left() {
+        let connections = Connections::new(10);
+        let client = IpAddr::from([10, 0, 0, 1]);
+        let admit = || connections.admit(client, 2, connections.try_place().unwrap());
+        let (first, second) = (admit().unwrap(), admit().unwrap());
+        assert!(admit().is_err());
+        drop(first);
+        assert!(admit().is_ok());
+        drop(second);
+        assert!(connections.clients.lock().unwrap().is_empty());
+        assert_eq!(connections.places.available_permits(), 10);
+    }
+}

@@ -1,0 +1,196 @@
+//! Takes one message: content from the socket to `intake`, and the answer to the dot.
+//!
+//! Whatever goes wrong on our side, content is read up to its end before the answer: a device takes a connection
+//! that breaks in the middle for a broken network, and tries again for ever.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use bytes::Buf as _;
+
+use crate::intake::{self, Accepted, Incoming, SpoolError};
+use crate::message::{Envelope, Mailbox, Origin};
+use crate::session::{self, Farewell, Receiving, Session};
+use crate::smtp::{ContentReader, LineEnds};
+
+use super::serve::{End, Talk};
+
+/// Why a message was not taken.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the message is larger than {limit} octets")]
+    TooLarge { limit: u64 },
+    #[error(transparent)]
+    Intake(#[from] intake::Refusal),
+}
+
+impl Refused {
+    /// What the device is told: the one place where trouble in the house becomes a reply.
+    fn for_the_wire(&self) -> session::Refusal {
+        match self {
+            Self::TooLarge { .. } => session::Refusal::TooLarge,
+            Self::Intake(intake::Refusal::Spool(SpoolError::Full { .. })) => session::Refusal::DiskFull,
+            Self::Intake(intake::Refusal::Spool(SpoolError::Failed { .. } | SpoolError::NoSuchEntry(_) | SpoolError::Damaged { .. })) => {
+                session::Refusal::CannotStore
+            }
+            Self::Intake(intake::Refusal::Header(_)) => session::Refusal::HeaderTooLarge,
+            Self::Intake(intake::Refusal::NoRule(_)) => session::Refusal::NoSenderRule,
+        }
+    }
+}
+
+/// A message on its way in.
+struct Arrival {
+    reader: ContentReader,
+    /// Content with its line ends mended, on its way from reader to intake.
+    mended: Vec<u8>,
+    size: u64,
+    limit: u64,
+    fate: Result<Incoming, Refused>,
+}
+
+impl Arrival {
+    /// Reads content; says how many octets of `input` belong to it, and whether it has ended.
+    async fn take(&mut self, input: &[u8]) -> (usize, bool) {
+        self.mended.clear();
+        let progress = self.reader.push(input, &mut self.mended);
+        self.size += self.mended.len() as u64;
+        if let Ok(incoming) = &mut self.fate {
+            let written = match self.size > self.limit {
+                true => Err(Refused::TooLarge { limit: self.limit }),
+                false => incoming.write(&self.mended).await.map_err(Refused::Intake),
+            };
+            if let Err(refused) = written {
+                // What was stored so far is dropped here and now; the rest is read and forgotten.
+                self.fate = Err(refused);
+            }
+        }
+        (progress.used, progress.ended)
+    }
+
+    /// Whether the device seems to have ended its message with LF . LF, which ends nothing.
+    fn waits_behind_a_dot(&self) -> bool {
+        self.reader.line_ends().bare_lf > 0 && (self.mended == b".\r\n" || self.mended.ends_with(b"\r\n.\r\n"))
+    }
+}
+
+/// Takes one message and says what became of it.
+pub(super) async fn message(talk: &mut Talk, receiving: Receiving) -> Result<Session, End> {
+    let incoming = talk.door.intake.begin(origin(talk, &receiving), receiving.envelope().clone());
+    let limit = receiving.message_size();
+    let mut arrival = Arrival { reader: ContentReader::new(), mended: Vec::new(), size: 0, limit, fate: Ok(incoming) };
+    loop {
+        let (used, ended) = arrival.take(&talk.connection.input).await;
+        talk.connection.input.advance(used);
+        if ended {
+            break;
+        }
+        talk.connection.flush().await;
+        if let Err(end) = talk.connection.wait_for_content().await {
+            log_unfinished(talk, &arrival, end);
+            return Err(end);
+        }
+    }
+    let line_ends = arrival.reader.line_ends();
+    // From here on nothing is waited for but the disk: the device may be gone, its message is kept.
+    let stored = match arrival.fate {
+        Ok(incoming) => incoming.finish().await.map_err(Refused::Intake),
+        Err(refused) => Err(refused),
+    };
+    let (session, reply) = match stored {
+        Ok(accepted) => {
+            log_accepted(talk, &receiving, &accepted, line_ends);
+            receiving.queued(accepted.receipt)
+        }
+        Err(refused) => {
+            log_refused(talk, &receiving, &refused);
+            receiving.refused(refused.for_the_wire())
+        }
+    };
+    talk.connection.say(&reply);
+    Ok(session)
+}
+
+fn origin(talk: &Talk, receiving: &Receiving) -> Origin {
+    let introduction = receiving.introduction();
+    Origin {
+        client: talk.client,
+        listener: talk.door.settings.name.clone(),
+        helo: introduction.helo.clone(),
+        esmtp: introduction.esmtp,
+        login: introduction.login.clone(),
+        received: talk.door.intake.clock().now(),
+    }
+}
+
+fn log_accepted(talk: &Talk, receiving: &Receiving, accepted: &Accepted, line_ends: LineEnds) {
+    let Envelope { sender, recipients, .. } = receiving.envelope();
+    tracing::info!(
+        entry = %accepted.receipt.entry(),
+        client = %talk.client,
+        listener = %talk.door.settings.name,
+        helo = receiving.introduction().helo.as_deref().map(|name| name.escape_debug().to_string()),
+        from = %sender.as_str().escape_debug(),
+        // Counted from one, as people count the rules in a file.
+        rule = accepted.rule + 1,
+        send_as = %accepted.from,
+        account = %accepted.account,
+        recipients = recipients.len(),
+        to = %shown(recipients),
+        size = accepted.size,
+        mended_lines = line_ends.bare_lf + line_ends.bare_cr + line_ends.extra_cr,
+        "accepted"
+    );
+}
+
+fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
+    let Envelope { sender, recipients, .. } = receiving.envelope();
+    tracing::warn!(
+        client = %talk.client,
+        listener = %talk.door.settings.name,
+        helo = receiving.introduction().helo.as_deref().map(|name| name.escape_debug().to_string()),
+        from = %sender.as_str().escape_debug(),
+        recipients = recipients.len(),
+        to = %shown(recipients),
+        reason = %chain(refused),
+        "refused message"
+    );
+}
+
+fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
+    let remedy = match end {
+        End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => {
+            "the device ended its message with LF . LF; only CRLF . CRLF ends one: set its line ends to CRLF"
+        }
+        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) => "",
+    };
+    tracing::warn!(
+        client = %talk.client, listener = %talk.door.settings.name, octets = arrival.size, reason = ?end, remedy,
+        "message was not finished"
+    );
+}
+
+/// Recipients that a log line names; the others are counted.
+const SHOWN: usize = 3;
+
+fn shown(recipients: &[Mailbox]) -> String {
+    let mut text = String::new();
+    for (number, mailbox) in recipients.iter().take(SHOWN).enumerate() {
+        let _ = write!(text, "{}{}", if number == 0 { "" } else { "," }, mailbox.as_str().escape_debug());
+    }
+    if recipients.len() > SHOWN {
+        let _ = write!(text, ",+{}", recipients.len() - SHOWN);
+    }
+    text
+}
+
+/// An error with all its causes, for the log.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text.escape_debug().to_string()
+}

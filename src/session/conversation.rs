@@ -1,0 +1,154 @@
+//! What each command does to a conversation.
+
+use std::sync::Arc;
+
+use crate::message::{Envelope, Mailbox, ReversePath};
+use crate::smtp::{self, Command, Reply};
+
+use super::{Auth, Closing, Conditions, Introduction, Next, Policy, Receiving, Session, State, Transaction, replies};
+
+/// What holds in every state.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) policy: Arc<Policy>,
+    pub(super) introduction: Introduction,
+    errors: u32,
+}
+
+impl Conversation {
+    pub(super) fn new(policy: Arc<Policy>) -> Self {
+        Self { policy, introduction: Introduction::default(), errors: 0 }
+    }
+
+    pub(super) fn into_session(self, transaction: Transaction) -> Session {
+        Session { conversation: self, state: State::Listening(transaction) }
+    }
+
+    pub(super) fn go_on(self, transaction: Transaction, reply: Reply) -> Next {
+        Next::Reply(self.into_session(transaction), reply)
+    }
+
+    /// Refuses a command: the transaction stays as it was, the error is counted.
+    pub(super) fn complain(self, transaction: Transaction, reply: Reply) -> Next {
+        self.count_error(State::Listening(transaction), reply)
+    }
+
+    /// Nothing but QUIT is taken from now on.
+    pub(super) fn dismiss(self, reply: Reply) -> Next {
+        self.count_error(State::Dismissed, reply)
+    }
+
+    fn count_error(mut self, state: State, reply: Reply) -> Next {
+        self.errors = self.errors.saturating_add(1);
+        if self.errors > self.policy.errors {
+            return Next::Close(replies::too_many_errors(), Closing::TooManyErrors);
+        }
+        Next::Reply(Session { conversation: self, state }, reply)
+    }
+
+    pub(super) fn on_command(self, transaction: Transaction, line: &[u8], conditions: Conditions) -> Next {
+        match smtp::parse(line) {
+            Ok(command) => self.obey(transaction, command, conditions),
+            Err(error) => self.complain(transaction, replies::unreadable(&error)),
+        }
+    }
+
+    pub(super) fn on_command_when_dismissed(self, line: &[u8]) -> Next {
+        match smtp::parse(line) {
+            Ok(Command::Quit) => Next::Close(replies::bye(), Closing::Quit),
+            Ok(Command::Http) => Next::Close(replies::no_http(), Closing::Http),
+            _ => self.dismiss(replies::dismissed()),
+        }
+    }
+
+    pub(super) fn obey(self, transaction: Transaction, command: Command, conditions: Conditions) -> Next {
+        match command {
+            Command::Helo(name) => self.hello(name, false),
+            Command::Ehlo(name) => self.hello(name, true),
+            Command::Mail { sender, size, smtputf8 } => self.mail(transaction, (sender, smtputf8), size, conditions),
+            Command::Rcpt(mailboxes) => self.rcpt(transaction, mailboxes),
+            Command::RcptPostmaster => match self.policy.postmaster.clone() {
+                Some(postmaster) => self.rcpt(transaction, vec![postmaster]),
+                None => self.complain(transaction, replies::no_postmaster()),
+            },
+            Command::Data => self.data(transaction),
+            Command::Rset => self.go_on(Transaction::None, replies::ok()),
+            Command::Noop => self.go_on(transaction, replies::ok()),
+            Command::Vrfy => self.go_on(transaction, replies::cannot_verify()),
+            Command::Help => self.go_on(transaction, replies::help()),
+            Command::Expn => self.complain(transaction, replies::not_taken("EXPN")),
+            Command::Turn => self.complain(transaction, replies::not_taken("TURN")),
+            Command::StartTls => self.complain(transaction, replies::no_starttls()),
+            Command::Auth { mechanism, initial } => self.on_auth(transaction, &mechanism, initial),
+            Command::Quit => Next::Close(replies::bye(), Closing::Quit),
+            // The octets that follow cannot be told from commands, so none of them may be read.
+            Command::Bdat(_) => Next::Close(replies::no_bdat(), Closing::Bdat),
+            Command::Http => Next::Close(replies::no_http(), Closing::Http),
+            // Who really sends is hidden behind a proxy that thinks we believe it: its mail could be anybody's.
+            Command::Proxy => self.dismiss(replies::no_proxy()),
+            Command::Unknown(_) => self.complain(transaction, replies::unknown_command()),
+        }
+    }
+
+    /// RFC 5321 section 4.1.4: a greeting in the middle resets the transaction. It does not end a login.
+    fn hello(mut self, name: Option<String>, esmtp: bool) -> Next {
+        let reply = if esmtp { replies::ehlo(&self.policy) } else { replies::helo(&self.policy.hostname) };
+        self.introduction.helo = name;
+        self.introduction.esmtp = esmtp;
+        self.go_on(Transaction::None, reply)
+    }
+
+    /// MAIL is taken without HELO, as devices send it, and may replace a sender that has no recipients yet:
+    /// clients whose recipients were all refused begin again without RSET.
+    fn mail(self, transaction: Transaction, (sender, smtputf8): (ReversePath, bool), size: Option<u64>, conditions: Conditions) -> Next {
+        if matches!(transaction, Transaction::Recipients(_)) {
+            return self.complain(transaction, replies::nested_mail());
+        }
+        if matches!(self.policy.auth, Auth::Users(_)) && self.introduction.login.is_none() {
+            return self.complain(transaction, replies::login_required());
+        }
+        if size.is_some_and(|size| size > self.policy.message_size) {
+            let reply = replies::too_large(self.policy.message_size);
+            return self.complain(transaction, reply);
+        }
+        match conditions {
+            Conditions::Ready => self.go_on(Transaction::Sender { sender, smtputf8 }, replies::sender_ok()),
+            // Not the client's errors: they are not counted.
+            Conditions::Full => self.go_on(transaction, replies::disk_full()),
+            Conditions::Failing => self.go_on(transaction, replies::cannot_store()),
+        }
+    }
+
+    /// All recipients of one command are taken, or none.
+    fn rcpt(self, transaction: Transaction, mailboxes: Vec<Mailbox>) -> Next {
+        let mut envelope = match transaction {
+            Transaction::None => return self.complain(Transaction::None, replies::say_mail_first()),
+            Transaction::Sender { sender, smtputf8 } => Envelope { sender, recipients: Vec::new(), smtputf8 },
+            Transaction::Recipients(envelope) => envelope,
+        };
+        let before = envelope.recipients.len();
+        for mailbox in mailboxes {
+            if !envelope.recipients.contains(&mailbox) {
+                envelope.recipients.push(mailbox);
+            }
+        }
+        if envelope.recipients.len() <= self.policy.recipients {
+            return self.go_on(Transaction::Recipients(envelope), replies::recipient_ok());
+        }
+        envelope.recipients.truncate(before);
+        let transaction = match envelope {
+            Envelope { sender, recipients, smtputf8 } if recipients.is_empty() => Transaction::Sender { sender, smtputf8 },
+            envelope => Transaction::Recipients(envelope),
+        };
+        // RFC 5321 section 4.5.3.1.10: 452, not 552, so that the client sends the rest later. No error of its own.
+        self.go_on(transaction, replies::too_many_recipients())
+    }
+
+    fn data(self, transaction: Transaction) -> Next {
+        match transaction {
+            Transaction::None => self.complain(transaction, replies::say_mail_first()),
+            Transaction::Sender { .. } => self.complain(transaction, replies::say_rcpt_first()),
+            Transaction::Recipients(envelope) => Next::Receive(Receiving::new(self, envelope), replies::go_ahead()),
+        }
+    }
+}

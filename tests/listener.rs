@@ -1,0 +1,411 @@
+//! A listener on a real socket, with clients that behave like devices, well and badly.
+
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailferry::clock::{Clock, Timestamp};
+use mailferry::intake::Intake;
+use mailferry::listener::{Connections, Limits, ListenError, Listener, Settings};
+use mailferry::message::{AccountName, DisplayName, Identity, Mailbox, ReplyTo, ReversePath};
+use mailferry::senders::{Match, Rule, Senders};
+use mailferry::session::{Auth, Policy};
+use mailferry::spool::Storage;
+use mailferry::tasks::Group;
+use support::{Fault, PATIENCE, ScriptedSpool};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+fn settings() -> Settings {
+    Settings {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        name: "127.0.0.1:25".into(),
+        allow: Vec::new(),
+        policy: Arc::new(Policy {
+            hostname: "relay.example".into(),
+            message_size: 1024 * 1024,
+            recipients: 100,
+            errors: 10,
+            auth: Auth::None,
+            postmaster: None,
+        }),
+        limits: Limits { connections: 100, connections_per_client: 50, idle: Duration::from_secs(300), session: Duration::from_secs(3600) },
+    }
+}
+
+fn senders() -> Senders {
+    let identity = Identity { from: Mailbox::parse("scanner@contoso.com").unwrap(), name: DisplayName::Original, reply_to: ReplyTo::Keep };
+    Senders { rules: vec![Rule { when: Match::default(), account: AccountName::new("office"), identity }] }
+}
+
+struct Relay {
+    address: SocketAddr,
+    spool: Arc<ScriptedSpool>,
+    group: Group,
+}
+
+impl Relay {
+    fn start(settings: Settings) -> Self {
+        Self::start_with(settings, senders())
+    }
+
+    fn start_with(settings: Settings, senders: Senders) -> Self {
+        let (spool, group) = (ScriptedSpool::new(), Group::new("listeners"));
+        let (arrivals, _) = mpsc::channel(1);
+        let intake = Intake::new(spool.clone(), Arc::new(senders), Clock::manual(Timestamp::from_millis(1_000)), arrivals);
+        let connections = Connections::new(settings.limits.connections);
+        let listener = Listener::bind(settings).unwrap();
+        let address = listener.local_addr();
+        listener.serve(intake, connections, &group);
+        Self { address, spool, group }
+    }
+
+    async fn connect(&self) -> Device {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Device { stream }
+    }
+}
+
+struct Device {
+    stream: TcpStream,
+}
+
+impl Device {
+    async fn send(&mut self, octets: impl AsRef<[u8]>) {
+        self.stream.write_all(octets.as_ref()).await.unwrap();
+    }
+
+    /// Reads exactly this text, and not an octet more.
+    #[track_caller]
+    fn expect<'a>(&'a mut self, wanted: &'a str) -> impl Future<Output = ()> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let mut found = vec![0; wanted.len()];
+            let mut count = 0;
+            while count < found.len() {
+                match timeout(PATIENCE, self.stream.read(&mut found[count..])).await {
+                    Ok(Ok(read)) if read > 0 => count += read,
+                    other => panic!("{caller}: {other:?} after {:?}", String::from_utf8_lossy(&found[..count])),
+                }
+            }
+            assert_eq!(String::from_utf8_lossy(&found), wanted, "at {caller}");
+        }
+    }
+
+    /// Reads to the end of the connection.
+    async fn rest(mut self) -> String {
+        let mut found = Vec::new();
+        match timeout(PATIENCE, self.stream.read_to_end(&mut found)).await.expect("the connection stays open") {
+            Ok(_) => String::from_utf8_lossy(&found).into_owned(),
+            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&found)),
+        }
+    }
+
+    /// Comes as far as the content.
+    async fn begin_message(&mut self) {
+        self.expect("220 relay.example ESMTP mailferry\r\n").await;
+        self.send("MAIL FROM:<scan@printer>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n").await;
+        self.expect("250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n354 Send the message, then a line with a single dot\r\n").await;
+    }
+}
+
+const GREETING: &str = "220 relay.example ESMTP mailferry\r\n";
+const MESSAGE: &str = "HELO printer\r\nMAIL FROM:<scan@printer>\r\nRCPT TO:<a@b.example>\r\nDATA\r\nSubject: x\r\n\r\nhi\r\n.\r\nQUIT\r\n";
+const ANSWERS: &str = "220 relay.example ESMTP mailferry\r\n250 relay.example\r\n250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n\
+                       354 Send the message, then a line with a single dot\r\n250 2.0.0 Queued as 000000000001\r\n221 2.0.0 Bye\r\n";
+
+#[tokio::test]
+async fn takes_a_whole_conversation_in_one_segment() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.send(MESSAGE).await;
+    assert_eq!(device.rest().await, ANSWERS);
+    let stored = relay.spool.stored();
+    assert_eq!((stored.len(), stored[0].header.as_bytes(), stored[0].facts.size), (1, &b"Subject: x\r\n"[..], 4));
+    let origin = &stored[0].origin;
+    assert_eq!((origin.client, origin.helo.as_deref(), origin.esmtp), (Ipv4Addr::LOCALHOST.into(), Some("printer"), false));
+    assert_eq!((origin.listener.as_str(), origin.received), ("127.0.0.1:25", Timestamp::from_millis(1_000)));
+    assert_eq!(stored[0].envelope.sender, ReversePath::Mailbox(Mailbox::parse("scan@printer").unwrap()));
+    assert_eq!(stored[0].decision.account.as_str(), "office");
+}
+
+#[tokio::test]
+async fn takes_it_byte_by_byte_and_with_split_line_ends() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    for byte in MESSAGE.bytes() {
+        device.send([byte]).await;
+        // Gives the other side the chance to see each octet alone; the result may not depend on it.
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(device.rest().await, ANSWERS);
+    assert_eq!(relay.spool.stored()[0].facts.size, 4);
+}
+
+#[tokio::test]
+async fn a_client_that_closed_its_half_still_gets_its_answers() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.send(MESSAGE.strip_suffix("QUIT\r\n").unwrap()).await;
+    device.stream.shutdown().await.unwrap();
+    assert_eq!(device.rest().await, ANSWERS.strip_suffix("221 2.0.0 Bye\r\n").unwrap());
+}
+
+#[tokio::test]
+async fn a_message_that_is_whole_is_kept_although_the_device_has_gone() {
+    let relay = Relay::start(settings());
+    relay.spool.hold();
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    device.send("Subject: x\r\n\r\nhi\r\n.\r\n").await;
+    // A reset, not a polite end.
+    device.stream.set_zero_linger().unwrap();
+    drop(device);
+    relay.spool.release();
+    assert_eq!(relay.spool.wait_for(1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_device_that_talks_and_runs_leaves_its_message() {
+    let relay = Relay::start(settings());
+    for count in 1..=20 {
+        let mut device = relay.connect().await;
+        let (commands, message) = MESSAGE.split_once("Subject").unwrap();
+        device.send(commands).await;
+        // Larger than one read: the reply to DATA meets a closed socket before the content is read.
+        device.send(format!("Subject{}{}", "x".repeat(20_000), message.strip_prefix(": x").unwrap())).await;
+        drop(device);
+        relay.spool.wait_for(count).await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_its_end_is_not_kept() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    device.send("Subject: x\r\n\r\nhi\r\n.\n").await;
+    device.stream.shutdown().await.unwrap();
+    assert_eq!(device.rest().await, "");
+    assert!(relay.spool.stored().is_empty());
+}
+
+#[tokio::test]
+async fn reads_an_oversized_message_to_its_dot_and_goes_on() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    let line = format!("{}\r\n", "x".repeat(1022)).repeat(64);
+    for _ in 0..20 {
+        device.send(&line).await;
+    }
+    device.send(".\r\nNOOP\r\n").await;
+    device.expect("552 5.3.4 The message is larger than 1048576 octets\r\n250 2.0.0 OK\r\n").await;
+    assert!(relay.spool.stored().is_empty());
+}
+
+#[tokio::test]
+async fn takes_a_message_of_exactly_the_allowed_size() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    let body = format!("{}\r\n", "x".repeat(1022)).repeat(1024);
+    device.send(format!("\r\n{}.\r\n", &body[..body.len() - 4].to_owned())).await;
+    // Two octets short of its last line end, the dot was text; now it has one octet of text too many.
+    device.send("\r\n.\r\n").await;
+    device.expect("552 5.3.4 ").await;
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    device.send(format!("\r\n{}\r\n.\r\n", &body[..body.len() - 4])).await;
+    device.expect("250 2.0.0 Queued as ").await;
+    assert_eq!(relay.spool.stored()[0].facts.size, 1024 * 1024 - 2);
+}
+
+#[tokio::test]
+async fn tells_what_the_spool_could_not_do() {
+    let relay = Relay::start(settings());
+    for (fault, answer) in [
+        (Fault::Full, "452 4.3.1 The disk of the relay is full: try again later\r\n"),
+        (Fault::Failed, "451 4.3.0 Cannot store the message now: try again later\r\n"),
+        (Fault::None, "250 2.0.0 Queued as 000000000001\r\n"),
+    ] {
+        relay.spool.set_fault(fault);
+        let mut device = relay.connect().await;
+        device.begin_message().await;
+        device.send("hi\r\n.\r\n").await;
+        device.expect(answer).await;
+    }
+    relay.spool.set_storage(Storage::Full);
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    device.send("MAIL FROM:<>\r\n").await;
+    device.expect("452 4.3.1 The disk of the relay is full: try again later\r\n").await;
+    relay.spool.set_storage(Storage::Failing);
+    device.send("MAIL FROM:<>\r\n").await;
+    device.expect("451 4.3.0 Cannot store the message now: try again later\r\n").await;
+}
+
+#[tokio::test]
+async fn refuses_what_nobody_may_send_and_headers_without_end() {
+    let relay = Relay::start_with(settings(), Senders::default());
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    device.send("hi\r\n.\r\n").await;
+    device.expect("550 5.7.1 The relay has no rule for this sender: one can be added under `senders`\r\n").await;
+
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    device.send("X: y\r\n".repeat(50_000)).await;
+    device.send("\r\n.\r\n").await;
+    device.expect("554 5.6.0 The header of the message is too large\r\n").await;
+}
+
+#[tokio::test]
+async fn serves_only_those_on_the_list() {
+    let everywhere = Settings { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), ..settings() };
+    let relay = Relay::start(Settings { allow: vec!["10.0.0.0/8".parse().unwrap()], ..everywhere.clone() });
+    let refused = "554 5.7.1 Your address may not send mail here: ask for it to be added to `allow`\r\n";
+    let mut device = relay.connect().await;
+    device.send("EHLO eager\r\n").await;
+    assert_eq!(device.rest().await, refused);
+
+    let relay = Relay::start(Settings { allow: vec!["127.0.0.0/8".parse().unwrap()], ..everywhere.clone() });
+    relay.connect().await.expect(GREETING).await;
+
+    // An IPv4 client of an IPv6 socket is judged as IPv4.
+    let address = "[::]:0".parse().unwrap();
+    let relay = Relay::start(Settings { address, allow: vec!["127.0.0.0/8".parse().unwrap()], ..everywhere });
+    let port = relay.address.port();
+    let mut device = Device { stream: TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap() };
+    device.expect(GREETING).await;
+}
+
+#[tokio::test]
+async fn limits_connections_of_one_client_and_in_all() {
+    let limits = Limits { connections: 3, connections_per_client: 2, ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    let (mut first, mut second) = (relay.connect().await, relay.connect().await);
+    first.expect(GREETING).await;
+    second.expect(GREETING).await;
+    let third = relay.connect().await;
+    assert_eq!(third.rest().await, "421 4.7.0 Too many connections from your address: try again later\r\n");
+    first.send("QUIT\r\n").await;
+    assert_eq!(first.rest().await, "221 2.0.0 Bye\r\n");
+    loop {
+        // The place is free a moment after the connection has ended.
+        let mut fourth = relay.connect().await;
+        let mut code = [0; 3];
+        fourth.stream.read_exact(&mut code).await.unwrap();
+        if &code == b"220" {
+            break;
+        }
+    }
+
+    let limits = Limits { connections: 1, ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    let mut first = relay.connect().await;
+    first.expect(GREETING).await;
+    let mut waiting = relay.connect().await;
+    first.send("QUIT\r\n").await;
+    waiting.expect(GREETING).await;
+}
+
+#[tokio::test]
+async fn recognises_strangers() {
+    let relay = Relay::start(settings());
+    for (octets, answer) in [
+        (&b"\x16\x03\x01\x00\x75\x01\x00\x00\x71\x03\x03"[..], ""),
+        (b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10", ""),
+        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c", ""),
+        (b"POST / HTTP/1.1\r\nHost: localhost:25\r\n\r\nMAIL FROM:<a@b>\r\n", "554 5.5.0 This is a mail server, not a web server\r\n"),
+        (
+            b"EHLO x\r\nBDAT 9\r\nNOOP\r\nxxx",
+            "250-relay.example\r\n250-PIPELINING\r\n250-SIZE 1048576\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n502 5.5.1 BDAT is not offered here: use DATA\r\n",
+        ),
+    ] {
+        let mut device = relay.connect().await;
+        device.expect(GREETING).await;
+        device.send(octets).await;
+        assert_eq!(device.rest().await, answer, "{octets:?}");
+    }
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    // One octet at a time, and behind a command.
+    device.send("NOOP\r\n").await;
+    device.expect("250 2.0.0 OK\r\n").await;
+    device.send(b"\x16").await;
+    device.send(b"\x03\x01").await;
+    assert_eq!(device.rest().await, "");
+}
+
+#[tokio::test]
+async fn ends_what_stands_still() {
+    let limits = Limits { idle: Duration::from_millis(50), ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    let idle = "421 4.4.2 Nothing was sent for too long: closing the connection\r\n";
+    assert_eq!(relay.connect().await.rest().await, format!("{GREETING}{idle}"));
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    device.send("hi\n.\n").await;
+    assert_eq!(device.rest().await, idle);
+
+    let limits = Limits { session: Duration::from_millis(50), ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    let expired = "421 4.4.2 The connection has lasted too long: closing it\r\n";
+    assert_eq!(relay.connect().await.rest().await, format!("{GREETING}{expired}"));
+}
+
+#[tokio::test]
+async fn stopping_ends_idle_sessions_and_lets_messages_finish() {
+    let relay = Relay::start(settings());
+    let (mut idle, mut busy) = (relay.connect().await, relay.connect().await);
+    idle.expect(GREETING).await;
+    busy.begin_message().await;
+    relay.group.ask_to_stop();
+    let stopping = "421 4.3.2 The relay is stopping: try again soon\r\n";
+    assert_eq!(idle.rest().await, stopping);
+    busy.send("hi\r\n.\r\n").await;
+    assert_eq!(busy.rest().await, format!("250 2.0.0 Queued as 000000000001\r\n{stopping}"));
+    assert_eq!(relay.group.stop(PATIENCE).await.left, 0);
+    assert!(TcpStream::connect(relay.address).await.is_err());
+}
+
+#[tokio::test]
+async fn lines_without_end_use_no_memory_and_leave_an_answer() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    device.send("x".repeat(1024 * 1024)).await;
+    device.send("\r\nNOOP\r\n").await;
+    device.expect("500 5.5.2 The line is too long\r\n250 2.0.0 OK\r\n").await;
+}
+
+#[tokio::test]
+async fn logins_are_checked_beside_the_conversations() {
+    let users = [("scanner".to_owned(), bcrypt::hash("geheim", 4).unwrap())].into_iter().collect();
+    let policy = Policy { auth: Auth::Users(Arc::new(users)), ..Policy::clone(&settings().policy) };
+    let relay = Relay::start(Settings { policy: Arc::new(policy), ..settings() });
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    device
+        .send("AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA==\r\nAUTH PLAIN AHNjYW5uZXIAZ2VoZWlt\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n.\r\n")
+        .await;
+    device.expect("535 5.7.8 The name or the password is wrong\r\n235 2.7.0 Login OK\r\n250 2.1.0 Sender OK\r\n").await;
+    assert_eq!(relay.spool.wait_for(1).await[0].origin.login.as_deref(), Some("scanner"));
+}
+
+#[tokio::test]
+async fn says_why_it_cannot_listen() {
+    let relay = Relay::start(settings());
+    let error = Listener::bind(Settings { address: relay.address, ..settings() }).unwrap_err();
+    assert!(matches!(error, ListenError::InUse { .. }), "{error:?}");
+    assert_eq!(error.to_string(), format!("cannot listen on {}: another program does; `ss -ltnp` names it", relay.address));
+    let error = Listener::bind(Settings { address: "192.0.2.1:0".parse().unwrap(), ..settings() }).unwrap_err();
+    assert!(matches!(error, ListenError::NoSuchAddress { .. }), "{error:?}");
+}

@@ -1,0 +1,498 @@
+//! Conversations with devices, as transcripts: `C:` the client, `S:` the server, and between them in brackets
+//! what happens in the house.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mailferry::message::{EntryId, Mailbox, Receipt};
+use mailferry::session::{Auth, Closing, Conditions, Next, Policy, Receiving, Refusal, Session};
+use mailferry::smtp::{Line, LineReader, Reply};
+
+const MESSAGE_SIZE: u64 = 1000;
+
+fn policy(auth: Auth) -> Policy {
+    Policy { hostname: "relay.example".into(), message_size: MESSAGE_SIZE, recipients: 3, errors: 5, auth, postmaster: None }
+}
+
+/// The users of `auth: users`: `scanner` with the password `geheim`.
+fn users() -> Auth {
+    Auth::Users(Arc::new(HashMap::from([("scanner".into(), bcrypt::hash("geheim", 4).unwrap())])))
+}
+
+/// Where a conversation stands.
+enum Place {
+    Commands(Session),
+    Content(Receiving, Option<Refusal>),
+    Closed(Closing),
+}
+
+/// Plays a transcript. Content between DATA and the dot is for the reader of content: here its lines pass by.
+struct Play {
+    place: Place,
+    conditions: Conditions,
+    said: Vec<String>,
+}
+
+impl Play {
+    fn begin(policy: Policy) -> Self {
+        let (session, greeting) = Session::new(Arc::new(policy));
+        let mut play = Self { place: Place::Commands(session), conditions: Conditions::Ready, said: Vec::new() };
+        play.hear(&greeting);
+        play
+    }
+
+    fn hear(&mut self, reply: &Reply) {
+        let mut wire = Vec::new();
+        reply.write_to(&mut wire);
+        for line in String::from_utf8(wire).unwrap().split_terminator("\r\n") {
+            assert!(line.len() < 510 && line.is_ascii(), "{line:?}");
+            self.said.push(line.to_owned());
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        // The far end of what a listener does with a socket.
+        let mut buffer = bytes::BytesMut::from(format!("{line}\r\n").as_bytes());
+        let line = LineReader::new(600).next(&mut buffer).unwrap_or(Line::TooLong);
+        let place = std::mem::replace(&mut self.place, Place::Closed(Closing::Quit));
+        self.place = match place {
+            Place::Commands(session) => self.take(session.on_line(line, self.conditions)),
+            Place::Content(receiving, refusal) if line == Line::Whole(b"."[..].into()) => {
+                let (session, reply) = match refusal {
+                    None => receiving.queued(Receipt::committed(EntryId::from_u64(1))),
+                    Some(refusal) => receiving.refused(refusal),
+                };
+                self.hear(&reply);
+                Place::Commands(session)
+            }
+            content @ Place::Content(..) => content,
+            Place::Closed(why) => panic!("the conversation is over ({why:?})"),
+        };
+    }
+
+    fn take(&mut self, next: Next) -> Place {
+        match next {
+            Next::Reply(session, reply) => {
+                self.hear(&reply);
+                Place::Commands(session)
+            }
+            Next::Receive(receiving, reply) => {
+                self.hear(&reply);
+                Place::Content(receiving, None)
+            }
+            Next::Verify(verifying) => self.take(verifying.verify()),
+            Next::Close(reply, why) => {
+                self.hear(&reply);
+                Place::Closed(why)
+            }
+        }
+    }
+
+    fn happen(&mut self, what: &str) {
+        let refuse = |place: &mut Place, refusal| match place {
+            Place::Content(_, refused) => *refused = Some(refusal),
+            Place::Commands(_) | Place::Closed(_) => panic!("no content is being received"),
+        };
+        match what {
+            "the disk is full" => self.conditions = Conditions::Full,
+            "the spool fails" => self.conditions = Conditions::Failing,
+            "all is well" => self.conditions = Conditions::Ready,
+            "the disk fills up" => refuse(&mut self.place, Refusal::DiskFull),
+            "storing fails" => refuse(&mut self.place, Refusal::CannotStore),
+            "it is too large" => refuse(&mut self.place, Refusal::TooLarge),
+            "its header is too large" => refuse(&mut self.place, Refusal::HeaderTooLarge),
+            "no rule matches" => refuse(&mut self.place, Refusal::NoSenderRule),
+            "closed" => assert!(matches!(self.place, Place::Closed(_)), "the conversation goes on"),
+            other => panic!("{other:?} cannot happen"),
+        }
+    }
+}
+
+/// Plays a transcript that begins behind the greeting.
+#[track_caller]
+fn check_with(policy: Policy, transcript: &str) {
+    let mut play = Play::begin(policy);
+    play.said.clear();
+    for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(what) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            play.happen(what);
+        } else if let Some(said) = line.strip_prefix("C:") {
+            assert!(play.said.is_empty(), "before {line:?} the server also said {:?}", play.said);
+            play.say(said.strip_prefix(' ').unwrap_or(said));
+        } else {
+            let wanted = line.strip_prefix("S:").unwrap_or_else(|| panic!("{line:?} is no line of a transcript")).trim();
+            assert!(!play.said.is_empty(), "the server did not say {wanted:?}");
+            assert_eq!(play.said.remove(0).trim_end(), wanted);
+        }
+    }
+    assert!(play.said.is_empty(), "the server also said {:?}", play.said);
+}
+
+#[track_caller]
+fn check(transcript: &str) {
+    check_with(policy(Auth::None), transcript);
+}
+
+#[test]
+fn greets_in_one_line() {
+    assert_eq!(Play::begin(policy(Auth::None)).said, ["220 relay.example ESMTP mailferry"]);
+}
+
+#[test]
+fn takes_a_message_and_then_another() {
+    check(
+        r"
+        C: EHLO printer
+        S: 250-relay.example
+        S: 250-PIPELINING
+        S: 250-SIZE 1000
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250 ENHANCEDSTATUSCODES
+        C: MAIL FROM:<scan@printer>
+        S: 250 2.1.0 Sender OK
+        C: RCPT TO:<a@b.example>
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO:<a@b.example>
+        S: 250 2.1.5 Recipient OK
+        C: DATA
+        S: 354 Send the message, then a line with a single dot
+        C: Subject: x
+        C:
+        C: QUIT
+        C: .
+        S: 250 2.0.0 Queued as 000000000001
+        C: MAIL FROM:<>
+        S: 250 2.1.0 Sender OK
+        C: QUIT
+        S: 221 2.0.0 Bye
+        [closed]
+        ",
+    );
+}
+
+#[test]
+fn needs_no_greeting_and_takes_any() {
+    check(
+        r"
+        C: MAIL FROM: scanner
+        S: 250 2.1.0 Sender OK
+        C: HELO
+        S: 250 relay.example
+        C: DATA
+        S: 503 5.5.1 Say MAIL first
+        C: HELO my printer!
+        S: 250 relay.example
+        ",
+    );
+}
+
+#[test]
+fn forgets_a_transaction_that_was_reset() {
+    for reset in ["RSET", "HELO again"] {
+        let ok = if reset == "RSET" { "250 2.0.0 OK" } else { "250 relay.example" };
+        for before in [
+            "",
+            "C: MAIL FROM:<>\nS: 250 2.1.0 Sender OK",
+            "C: MAIL FROM:<>\nS: 250 2.1.0 Sender OK\nC: RCPT TO:<a@b>\nS: 250 2.1.5 Recipient OK",
+        ] {
+            check(&format!(
+                "{before}\nC: {reset}\nS: {ok}\nC: RCPT TO:<a@b>\nS: 503 5.5.1 Say MAIL first\nC: DATA\nS: 503 5.5.1 Say MAIL first\n\
+                 C: MAIL FROM:<>\nS: 250 2.1.0 Sender OK\nC: DATA\nS: 503 5.5.1 Say RCPT first: no recipient was taken"
+            ));
+        }
+    }
+}
+
+#[test]
+fn a_second_sender_replaces_the_first_only_without_recipients() {
+    check(
+        r"
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 Sender OK
+        C: RCPT TO:<admin>
+        S: 553 5.1.3 '<admin>' is no mail address: each recipient is written as name@domain
+        C: MAIL FROM:<c@d>
+        S: 250 2.1.0 Sender OK
+        C: RCPT TO:<a@b>
+        S: 250 2.1.5 Recipient OK
+        C: MAIL FROM:<e@f>
+        S: 503 5.5.1 A message is under way: say DATA or RSET first
+        C: DATA
+        S: 354 Send the message, then a line with a single dot
+        "
+        .replace('\'', "\"")
+        .as_str(),
+    );
+}
+
+#[test]
+fn takes_recipients_up_to_the_limit_and_the_rest_later() {
+    check(
+        r"
+        C: MAIL FROM:<>
+        S: 250 2.1.0 Sender OK
+        C: RCPT TO:<a@b, c@d; e@f, g@h>
+        S: 452 4.5.3 Too many recipients: send to the rest in another message
+        C: DATA
+        S: 503 5.5.1 Say RCPT first: no recipient was taken
+        C: RCPT TO:<a@b, c@d; A@B>
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO:<e@f>
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO:<g@h>
+        S: 452 4.5.3 Too many recipients: send to the rest in another message
+        C: DATA
+        S: 354 Send the message, then a line with a single dot
+        C: .
+        S: 250 2.0.0 Queued as 000000000001
+        ",
+    );
+}
+
+#[test]
+fn postmaster_is_the_operator() {
+    let with = Policy { postmaster: Some(Mailbox::parse("it@contoso.com").unwrap()), ..policy(Auth::None) };
+    check_with(with, "C: MAIL FROM:<>\nS: 250 2.1.0 Sender OK\nC: RCPT TO:<Postmaster>\nS: 250 2.1.5 Recipient OK");
+    check(
+        r"
+        C: MAIL FROM:<>
+        S: 250 2.1.0 Sender OK
+        C: RCPT TO:<postmaster>
+        S: 550 5.1.1 Nobody is postmaster here: `operator` in the configuration can name an address
+        ",
+    );
+}
+
+#[test]
+fn says_no_when_the_spool_cannot_take_anything() {
+    check(
+        r"
+        [the disk is full]
+        C: MAIL FROM:<>
+        S: 452 4.3.1 The disk of the relay is full: try again later
+        [the spool fails]
+        C: MAIL FROM:<>
+        S: 451 4.3.0 Cannot store the message now: try again later
+        [all is well]
+        C: MAIL FROM:<>
+        S: 250 2.1.0 Sender OK
+        ",
+    );
+}
+
+#[test]
+fn every_refusal_has_its_reply_and_the_session_goes_on() {
+    for (what, reply) in [
+        ("the disk fills up", "452 4.3.1 The disk of the relay is full: try again later"),
+        ("storing fails", "451 4.3.0 Cannot store the message now: try again later"),
+        ("it is too large", "552 5.3.4 The message is larger than 1000 octets"),
+        ("its header is too large", "554 5.6.0 The header of the message is too large"),
+        ("no rule matches", "550 5.7.1 The relay has no rule for this sender: one can be added under `senders`"),
+    ] {
+        check(&format!(
+            "C: MAIL FROM:<>\nS: 250 2.1.0 Sender OK\nC: RCPT TO:<a@b>\nS: 250 2.1.5 Recipient OK\nC: DATA\n\
+             S: 354 Send the message, then a line with a single dot\nC: text\n[{what}]\nC: .\nS: {reply}\n\
+             C: DATA\nS: 503 5.5.1 Say MAIL first"
+        ));
+    }
+}
+
+#[test]
+fn refuses_an_announced_size_and_takes_a_lie() {
+    check(
+        r"
+        C: MAIL FROM:<> SIZE=1001
+        S: 552 5.3.4 The message is larger than 1000 octets
+        C: MAIL FROM:<> SIZE=1000
+        S: 250 2.1.0 Sender OK
+        C: MAIL FROM:<> SIZE=0
+        S: 250 2.1.0 Sender OK
+        C: MAIL FROM:<> SIZE=99999999999999999999999
+        S: 552 5.3.4 The message is larger than 1000 octets
+        ",
+    );
+}
+
+#[test]
+fn answers_the_smaller_words() {
+    check(
+        r"
+        C: NOOP
+        S: 250 2.0.0 OK
+        C: VRFY a@b.example
+        S: 252 2.1.5 Addresses are not verified here: try sending
+        C: HELP
+        S: 214 HELO EHLO MAIL RCPT DATA RSET NOOP AUTH VRFY HELP QUIT
+        C: EXPN list
+        S: 502 5.5.1 EXPN is not taken here
+        C: TURN
+        S: 502 5.5.1 TURN is not taken here
+        C: STARTTLS
+        S: 502 5.5.1 STARTTLS is not offered here: turn TLS off on the device
+        C: XYZZY
+        S: 500 5.5.2 That is no command known here: HELP names those that are
+        C:
+        S: 500 5.5.2 That is no command known here: HELP names those that are
+        ",
+    );
+}
+
+#[test]
+fn ends_a_conversation_of_errors() {
+    let error = "C: XYZZY\nS: 500 5.5.2 That is no command known here: HELP names those that are\n";
+    check(&format!(
+        "{}C: NOOP\nS: 250 2.0.0 OK\nC: XYZZY\nS: 421 4.7.0 Too many errors: closing the connection\n[closed]",
+        error.repeat(5)
+    ));
+}
+
+#[test]
+fn a_line_without_end_is_one_error() {
+    check(&format!("C: MAIL FROM:<{}>\nS: 500 5.5.2 The line is too long\nC: NOOP\nS: 250 2.0.0 OK", "x".repeat(1000)));
+}
+
+#[test]
+fn turns_strangers_away() {
+    for verb in ["GET / HTTP/1.1", "POST / HTTP/1.1", "CONNECT example:443 HTTP/1.1"] {
+        check(&format!("C: {verb}\nS: 554 5.5.0 This is a mail server, not a web server\n[closed]"));
+    }
+    check(
+        r"
+        C: PROXY TCP4 10.0.0.1 10.0.0.2 42273 25
+        S: 500 5.5.1 PROXY headers are not taken here: turn them off on the proxy
+        C: EHLO x
+        S: 503 5.5.1 Nothing but QUIT is taken on this connection any more
+        C: MAIL FROM:<a@b>
+        S: 503 5.5.1 Nothing but QUIT is taken on this connection any more
+        C: QUIT
+        S: 221 2.0.0 Bye
+        [closed]
+        ",
+    );
+    check(
+        r"
+        C: MAIL FROM:<>
+        S: 250 2.1.0 Sender OK
+        C: RCPT TO:<a@b>
+        S: 250 2.1.5 Recipient OK
+        C: BDAT 55 LAST
+        S: 502 5.5.1 BDAT is not offered here: use DATA
+        [closed]
+        ",
+    );
+}
+
+#[test]
+fn without_logins_auth_is_refused_and_the_session_goes_on() {
+    check(
+        r"
+        C: HELO camera
+        S: 250 relay.example
+        C: AUTH LOGIN
+        S: 502 5.5.1 No login is needed here: turn authentication off on the device
+        C: MAIL FROM:<cam@b>
+        S: 250 2.1.0 Sender OK
+        ",
+    );
+}
+
+#[test]
+fn takes_any_login_where_devices_insist_on_one() {
+    for dialogue in [
+        "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: dQ==\nS: 334 UGFzc3dvcmQ6\nC: cA==",
+        "C: AUTH LOGIN dQ==\nS: 334 UGFzc3dvcmQ6\nC: cA==",
+        "C: auth login dQ\nS: 334 UGFzc3dvcmQ6\nC: cA",
+        "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC:\nS: 334 UGFzc3dvcmQ6\nC:",
+        "C: AUTH PLAIN AHUAcA==",
+        "C: AUTH PLAIN\nS: 334\nC: AHUAcA==",
+        "C: AUTH PLAIN dQB1AHA=",
+        "C: AUTH PLAIN AAA=",
+        "C: HELO x\nS: 250 relay.example\nC: AUTH PLAIN dQAAcA==\nS: 235 2.7.0 Login OK\nC: AUTH PLAIN AAA=",
+    ] {
+        check_with(policy(Auth::AcceptAny), &format!("{dialogue}\nS: 235 2.7.0 Login OK\nC: MAIL FROM:<>\nS: 250 2.1.0 Sender OK"));
+    }
+}
+
+#[test]
+fn a_failed_login_does_not_end_the_session() {
+    check_with(
+        policy(Auth::AcceptAny),
+        r"
+        C: AUTH CRAM-MD5
+        S: 504 5.5.4 That way of logging in is not offered: use LOGIN or PLAIN
+        C: AUTH LOGIN
+        S: 334 VXNlcm5hbWU6
+        C: *
+        S: 501 5.7.0 The login was cancelled
+        C: AUTH PLAIN
+        S: 334
+        C: %%%
+        S: 501 5.5.2 The credentials cannot be read
+        C: AUTH LOGIN
+        S: 334 VXNlcm5hbWU6
+        C: bXluYW1l
+        S: 334 UGFzc3dvcmQ6
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 Sender OK
+        C: AUTH LOGIN
+        S: 503 5.5.1 AUTH is not taken now
+        C: RCPT TO:<a@b>
+        S: 250 2.1.5 Recipient OK
+        ",
+    );
+}
+
+#[test]
+fn the_empty_prompt_keeps_its_space() {
+    let mut play = Play::begin(policy(Auth::AcceptAny));
+    play.say("AUTH PLAIN");
+    assert_eq!(play.said[1], "334 ");
+}
+
+#[test]
+fn users_must_sign_in() {
+    check_with(
+        policy(users()),
+        r"
+        C: EHLO x
+        S: 250-relay.example
+        S: 250-PIPELINING
+        S: 250-SIZE 1000
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-ENHANCEDSTATUSCODES
+        S: 250 AUTH LOGIN PLAIN
+        C: MAIL FROM:<a@b>
+        S: 530 5.7.0 A login is needed here: say AUTH first
+        C: AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA==
+        S: 535 5.7.8 The name or the password is wrong
+        C: AUTH PLAIN AG5vYm9keQBnZWhlaW0=
+        S: 535 5.7.8 The name or the password is wrong
+        C: MAIL FROM:<a@b>
+        S: 530 5.7.0 A login is needed here: say AUTH first
+        C: AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt
+        S: 235 2.7.0 Login OK
+        C: AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt
+        S: 503 5.5.1 AUTH is not taken now
+        C: RSET
+        S: 250 2.0.0 OK
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 Sender OK
+        ",
+    );
+}
+
+#[test]
+fn a_name_is_kept_only_when_it_was_verified() {
+    for (auth, want) in [(Auth::AcceptAny, None), (users(), Some("scanner"))] {
+        let mut play = Play::begin(policy(auth));
+        for line in ["EHLO printer", "AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt"] {
+            play.say(line);
+        }
+        let Place::Commands(session) = play.place else { panic!("the conversation is over") };
+        let introduction = session.introduction();
+        assert_eq!((introduction.helo.as_deref(), introduction.esmtp, introduction.login.as_deref()), (Some("printer"), true, want));
+        assert!(!format!("{session:?}").contains("geheim"));
+    }
+}
