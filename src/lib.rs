@@ -22,3 +22,5 @@ pub mod senders;
 pub mod session;
 pub mod spool;
 pub mod upstream;
+
+pub mod config;

@@ -49,6 +49,13 @@ impl Pattern {
     }
 }
 
+/// The text of the pattern, in lower case.
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// No rule matches the message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no rule under `senders` matches client {client}, From {from}")]
