@@ -23,6 +23,8 @@ pub(super) const LIMIT_KEYS: &[&str] = &["connections", "messages_per_minute", "
 const LONGEST_NAME: usize = 40;
 /// Tenants that stand for "whoever signs in": of no use where nobody does.
 const NO_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
+/// Of the simulator nothing can be preset but its host: it chooses its ports and makes its own certificate.
+const TOLD_BY_SIMULATOR: &str = "…, as `mailferry simulate` prints it";
 /// Connections at once; no provider allows as many.
 const MOST_CONNECTIONS: u64 = 100;
 /// Messages a minute; a thousand a second is beyond the spool.
@@ -64,7 +66,7 @@ pub(super) fn read(reader: &Reader<'_>, root: &Section<'_>) -> Vec<Declared> {
         }
         accounts.push(read_one(reader, &key.text, &field));
     }
-    if accounts.is_empty() {
+    if root.get("accounts").is_none_or(Field::is_empty) {
         reader.note(&Place::Whole, "accounts", Rule::NoAccount);
     }
     accounts
@@ -162,7 +164,7 @@ fn read_sign_in(reader: &Reader<'_>, auth: &Section<'_>, preset: &Preset) -> Opt
 
 fn read_password(reader: &Reader<'_>, auth: &Section<'_>, preset: &Preset, method: &Field<'_>) -> Option<SignIn> {
     if preset.name == presets::OUTLOOK {
-        method.note(reader, Rule::NoPasswordUpstream);
+        method.note(reader, Rule::NoPasswordUpstream { instead: preset.instead_of_a_person });
         return None;
     }
     let others: Vec<&str> = AUTH_KEYS.iter().copied().filter(|key| !["method", "password"].contains(key)).collect();
@@ -193,7 +195,7 @@ fn read_application(reader: &Reader<'_>, auth: &Section<'_>, preset: &Preset) ->
             tenant.map(|tenant| format!("{authority}/{tenant}/oauth2/v2.0/token"))
         }
         (None, Token::Person | Token::Given) => {
-            auth.require(reader, "token_url", "https://…/token");
+            auth.require(reader, "token_url", if preset.name == presets::SIMULATOR { TOLD_BY_SIMULATOR } else { "https://…/token" });
             None
         }
     };
@@ -249,6 +251,10 @@ fn read_way(reader: &Reader<'_>, section: &Section<'_>, tls: &Section<'_>, prese
         TlsMode::Implicit => 465,
         TlsMode::None => 25,
     };
+    if preset.name == presets::SIMULATOR {
+        section.require(reader, "port", TOLD_BY_SIMULATOR);
+        tls.require(reader, "ca_file", TOLD_BY_SIMULATOR);
+    }
     let port = section.or("port", usual, |field| field.number(reader, 1..=65_535));
     if mode == TlsMode::None {
         tls.useless(reader, &["ca_file"], "`mode: none` uses no TLS");

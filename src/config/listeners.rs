@@ -30,12 +30,14 @@ pub(super) struct Common {
     pub(super) errors: u32,
     pub(super) limits: Limits,
     pub(super) users: Users,
+    /// Whether the configuration lists any, right or wrong.
+    pub(super) has_users: bool,
 }
 
 /// Reads all listeners; `http` is the page's address.
 pub(super) fn read(reader: &Reader<'_>, root: &Section<'_>, common: &Common, http: Option<SocketAddr>) -> Vec<Settings> {
     let members = root.get("listeners").map(|field| field.members(reader)).unwrap_or_default();
-    if members.is_empty() {
+    if root.get("listeners").is_none_or(Field::is_empty) {
         reader.note(&Place::Whole, "listeners", Rule::NoListener);
     }
     let mut taken: Vec<(SocketAddr, String)> = http.map(|address| (address, "`http`".to_owned())).into_iter().collect();
@@ -54,7 +56,7 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
     }
     taken.push((address, format!("`{}`", member.path)));
     let demands_login = matches!(auth, Auth::Users(_));
-    if !address.ip().to_canonical().is_loopback() && allow.is_empty() && !demands_login {
+    if !address.ip().to_canonical().is_loopback() && section.get("allow").is_none_or(Field::is_empty) && !demands_login {
         field.note(reader, Rule::OpenListener { address: address.to_string() });
     }
     let policy = Policy {
@@ -86,7 +88,7 @@ fn read_auth(reader: &Reader<'_>, field: &Field<'_>, common: &Common) -> Option<
         0 => Auth::None,
         1 => Auth::AcceptAny,
         _ => {
-            if common.users.is_empty() {
+            if !common.has_users {
                 field.note(reader, Rule::NoUsers);
             }
             Auth::Users(Arc::clone(&common.users))

@@ -103,6 +103,9 @@ pub fn read(text: &str, source: &str, folder: &Path, surroundings: &Surroundings
 /// Reads every section; `None` only beside a problem.
 fn freeze(reader: &Reader<'_>, tree: &Node, source: &str) -> Option<Config> {
     let root = Field::root(tree).section(reader, general::KEYS);
+    if !matches!(tree.value, Value::Map(_)) {
+        return None;
+    }
     let general = general::read(reader, &root);
     let declared = accounts::read(reader, &root);
     let limits = declared.iter().filter_map(|account| account.account.as_ref()?.message_size);
@@ -115,6 +118,7 @@ fn freeze(reader: &Reader<'_>, tree: &Node, source: &str) -> Option<Config> {
         errors: general.errors,
         limits: general.limits,
         users: listeners::read_users(reader, &root),
+        has_users: !root.get("users").is_none_or(Field::is_empty),
     };
     let listeners = listeners::read(reader, &root, &common, general.http);
     let senders = senders::read(reader, &root, &declared);
@@ -160,5 +164,52 @@ impl Config {
     /// Read again (with the secrets put back), it gives the same configuration.
     pub fn effective(&self) -> String {
         effective::write(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key at this stage, by its section.
+    const SECTIONS: &[&[&str]] = &[
+        general::KEYS,
+        general::HTTP_KEYS,
+        general::LIMIT_KEYS,
+        general::SPOOL_KEYS,
+        general::RETRY_KEYS,
+        general::LOG_KEYS,
+        accounts::KEYS,
+        accounts::AUTH_KEYS,
+        accounts::TLS_KEYS,
+        accounts::LIMIT_KEYS,
+        listeners::KEYS,
+        senders::KEYS,
+        senders::MATCH_KEYS,
+    ];
+
+    #[test]
+    fn every_key_is_in_the_example_and_in_the_documents() {
+        let example = include_str!("../../config.example.yaml");
+        let document = include_str!("../../docs/configuration.md");
+        for key in SECTIONS.concat() {
+            assert!(example.contains(&format!("{key}:")), "{key} is not in config.example.yaml");
+            assert!(document.contains(&format!("`{key}`")), "{key} is not in docs/configuration.md");
+        }
+    }
+
+    #[test]
+    fn a_key_that_works_is_not_announced_for_later() {
+        for later in tables::LATER {
+            let (section, key) = later.path.rsplit_once('.').unwrap_or(("", later.path));
+            let keys = match section {
+                "" => general::KEYS,
+                "listeners[]" => listeners::KEYS,
+                "accounts.*.auth" => accounts::AUTH_KEYS,
+                "accounts.*.limits" => accounts::LIMIT_KEYS,
+                other => panic!("{other} is no section"),
+            };
+            assert!(!keys.contains(&key), "{}", later.path);
+        }
     }
 }

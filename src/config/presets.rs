@@ -23,6 +23,8 @@ pub(super) struct Preset {
 
 /// The provider of personal Microsoft accounts.
 pub(super) const OUTLOOK: &str = "outlook.com";
+/// The provider that comes with the program.
+pub(super) const SIMULATOR: &str = "simulator";
 
 /// Where an application's token comes from.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +110,7 @@ static PRESETS: [Preset; 9] = [
         message_size: None,
         instead_of_a_person: "",
     },
-    Preset { name: "simulator", host: Some("127.0.0.1"), token: Token::Given, ..MICROSOFT365 },
+    Preset { name: SIMULATOR, host: Some("127.0.0.1"), token: Token::Given, ..MICROSOFT365 },
 ];
 
 /// The presets by name, for choosing.

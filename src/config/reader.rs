@@ -134,7 +134,7 @@ impl<'t> Field<'t> {
     }
 
     /// Whether there is nothing in it: no value, `[]` or `{}`.
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         match &self.node.value {
             Value::Null => true,
             Value::Scalar(_) => false,
@@ -145,15 +145,16 @@ impl<'t> Field<'t> {
 
     /// The mapping with these keys and no others; each key that is not known, or not yet, is noted.
     pub(super) fn section(&self, reader: &Reader<'_>, keys: &'static [&'static str]) -> Section<'t> {
-        let mut pairs = Vec::new();
+        let (mut pairs, mut meant) = (Vec::new(), Vec::new());
         for (key, field) in self.named(reader) {
             if keys.contains(&key.text.as_str()) {
                 pairs.push((key.text.as_str(), field));
             } else {
+                meant.extend(nearest(&key.text, keys.iter().copied()));
                 refuse_key(reader, key, &field, keys);
             }
         }
-        Section { path: self.path.clone(), place: self.node.place.clone(), pairs }
+        Section { path: self.path.clone(), place: self.node.place.clone(), pairs, meant }
     }
 }
 
@@ -186,6 +187,8 @@ pub(super) struct Section<'t> {
     pub(super) path: String,
     pub(super) place: Place,
     pairs: Vec<(&'t str, Field<'t>)>,
+    /// Keys that were probably meant by unknown ones: they are not missing as well.
+    meant: Vec<String>,
 }
 
 impl<'t> Section<'t> {
@@ -198,9 +201,8 @@ impl<'t> Section<'t> {
     /// The field of this name, or a note that it is missing, with the line to add.
     pub(super) fn require(&self, reader: &Reader<'_>, key: &'static str, example: &str) -> Option<&Field<'t>> {
         let field = self.get(key);
-        if field.is_none() {
-            let example = if example.is_empty() { format!("{key}: …") } else { format!("{key}: {example}") };
-            reader.note(&self.place, &self.path, Rule::Missing { key, example });
+        if field.is_none() && !self.meant.iter().any(|meant| meant == key) {
+            reader.note(&self.place, &self.path, Rule::Missing { key, example: format!("{key}: {example}") });
         }
         field
     }
@@ -214,7 +216,7 @@ impl<'t> Section<'t> {
     pub(super) fn inner(&self, reader: &Reader<'_>, key: &str, keys: &'static [&'static str]) -> Section<'t> {
         match self.get(key) {
             Some(field) => field.section(reader, keys),
-            None => Section { path: join(&self.path, key), place: self.place.clone(), pairs: Vec::new() },
+            None => Section { path: join(&self.path, key), place: self.place.clone(), pairs: Vec::new(), meant: Vec::new() },
         }
     }
 

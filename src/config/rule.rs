@@ -37,6 +37,9 @@ rules! {
     DuplicateKey { key: String } =>
         format!("{} stands here twice", quoted(key)),
         "keep one of the two";
+    TooComplex =>
+        "the text is too deep, or too large once its aliases (`*name`) are replaced",
+        "write values out instead of repeating them with aliases";
     UnknownKey { nearest: Option<String>, known: Vec<&'static str> } =>
         format!("unknown key{}", did_you_mean(nearest)),
         format!("known here: {}", known.join(", "));
@@ -81,10 +84,13 @@ rules! {
         format!("write one of: {}", choices.join(", "));
     BadText { why: &'static str } =>
         *why,
-        "write it anew, without what cannot be seen";
+        "look for spaces, line ends and invisible characters that came with copying";
     BadMailbox { why: String } =>
         why.as_str(),
-        "write a mail address, as in scanner@contoso.com";
+        "write the address alone, as in scanner@contoso.com";
+    BadPattern { found: String } =>
+        format!("{} can match no address: it has neither @ nor *", quoted(found)),
+        format!("write a whole address, or *@{found} for all of a domain");
     BadHost { found: String } =>
         format!("{} is no host name", quoted(found)),
         "write a name of letters, digits, hyphens and dots, as in relay.contoso.local";
@@ -171,9 +177,9 @@ rules! {
         format!("{} is no name for an account", quoted(found)),
         "write letters, digits, `-`, `_` or `.`, at most 40, and a letter or digit first";
     /// Outlook.com and passwords.
-    NoPasswordUpstream =>
+    NoPasswordUpstream { instead: &'static str } =>
         "Outlook.com refuses passwords and app passwords for SMTP since September 2024",
-        "write `method: oauth`";
+        *instead;
     /// Providers where only a person can consent.
     PersonSignsIn { provider: &'static str, instead: &'static str } =>
         format!("with {provider} a person must sign in, which is not available in this version"),

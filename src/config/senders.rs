@@ -71,6 +71,9 @@ fn read_match(reader: &Reader<'_>, section: &Section<'_>) -> Option<Match> {
     if let Some(field) = section.get("from") {
         let items = field.items(reader);
         not_empty(reader, field, items.is_empty())?;
+        for item in items.iter().filter(|item| !item.text.contains(['@', '*'])) {
+            item.field.note(reader, Rule::BadPattern { found: item.text.chars().take(80).flat_map(char::escape_debug).collect() });
+        }
         // `*` alone matches every address, and is no condition.
         if items.iter().all(|item| item.text != "*") {
             when.from = items.iter().map(|item| Pattern::new(item.text)).collect();

@@ -58,10 +58,12 @@ impl Field<'_> {
     pub(super) fn size(&self, reader: &Reader<'_>, range: RangeInclusive<u64>) -> Option<u64> {
         let text = self.text(reader)?;
         if is_bare_number(text) {
-            self.note(
-                reader,
-                Rule::NoUnit { found: text.to_owned(), fixed: format!("{text} MB for megabytes, or {text} KB for kilobytes") },
-            );
+            // A large number was meant as octets.
+            let fixed = match text.parse() {
+                Ok(octets @ 100_000..) => show_size(octets),
+                _ => format!("{text} MB for megabytes, or {text} KB for kilobytes"),
+            };
+            self.note(reader, Rule::NoUnit { found: text.to_owned(), fixed });
             return None;
         }
         match parse_size(text) {
