@@ -1,5 +1,7 @@
 //! The configuration as an administrator meets it: broken files with the words they get, and the example.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -343,4 +345,46 @@ fn listeners_are_read_as_they_are_written() {
         found,
         ["localhost:2525 127.0.0.1:2525 []", "[::1]:25 [::1]:25 []", "0.0.0.0:26 0.0.0.0:26 [10.1.2.3/32]", "127.0.0.1:0 127.0.0.1:0 []"]
     );
+}
+
+proptest::proptest! {
+    /// Whatever is typed into it, reading comes to an end with a configuration or with problems.
+    #[test]
+    fn no_text_breaks_the_reader(
+        cut in 0..4000_usize,
+        insert in "[ \\-:*&!|>\\[\\]{}#'\"\\n\\t@a-c0-9é]{0,12}",
+        skip in 0..60_usize,
+    ) {
+        let (text, _secret) = example();
+        let chars: Vec<char> = text.chars().collect();
+        let cut = cut.min(chars.len());
+        let behind = (cut + skip).min(chars.len());
+        let text: String = chars[..cut].iter().copied().chain(insert.chars()).chain(chars[behind..].iter().copied()).collect();
+        if let Err(problems) = read(&text) {
+            proptest::prop_assert!(!problems.list.is_empty());
+            proptest::prop_assert!(!problems.to_string().contains("s3cret"));
+        }
+    }
+}
+
+#[test]
+fn a_thousand_mistakes_are_not_a_thousand_lines() {
+    let text: String = (0..1000).map(|number| format!("key{number}: {number}\n")).collect();
+    let problems = read(&text).unwrap_err();
+    assert_eq!(problems.list.len(), 1002);
+    assert!(problems.to_string().ends_with("\nand 902 more"));
+}
+
+#[test]
+fn a_password_without_its_method_is_told_once() {
+    let text = office("").replace("tenant: contoso.onmicrosoft.com, client_id: 1111-2222, client_secret: s3cret", "password: s3cret");
+    let problems = read(&text).unwrap_err();
+    assert_eq!((problems.list.len(), problems.list[0].rule), (1, "Useless"), "{problems}");
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_not_passed_over() {
+    let mut surroundings = surroundings();
+    surroundings.variables.insert("MAILFERRY_CONFIG".into(), OsString::from_vec(vec![0xfc]));
+    assert!(matches!(config::load(None, &surroundings), Err(LoadError::NotText(_))));
 }

@@ -174,7 +174,10 @@ fn read_password(reader: &Reader<'_>, auth: &Section<'_>, preset: &Preset, metho
 }
 
 fn read_application(reader: &Reader<'_>, auth: &Section<'_>, preset: &Preset) -> Option<SignIn> {
-    auth.useless(reader, &["password"], "`method: oauth` signs in with a token");
+    auth.useless(reader, &["password"], "without `method: password`, the account signs in with a token");
+    if auth.get("password").is_some() && auth.get("method").is_none() {
+        return None;
+    }
     if matches!(preset.token, Token::Person) && auth.get("token_url").is_none() {
         let instead = preset.instead_of_a_person;
         reader.note(&auth.place, &auth.path, Rule::PersonSignsIn { provider: preset.name, instead });

@@ -1,5 +1,6 @@
 //! Finds the configuration: a file that is named, `MAILFERRY_CONFIG`, or the usual places.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +32,8 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
-    /// The file is no text.
-    #[error("the configuration {} is not UTF-8: save it as UTF-8 without special encoding", .0.display())]
+    /// The file, or the variable, is no text.
+    #[error("the configuration in {} is not UTF-8: save it as UTF-8", .0.display())]
     NotText(PathBuf),
     /// The configuration is wrong.
     #[error(transparent)]
@@ -49,6 +50,9 @@ fn shown(places: &[PathBuf]) -> String {
 pub fn load(file: Option<&Path>, surroundings: &Surroundings) -> Result<Config, LoadError> {
     if let Some(path) = file {
         return load_file(path, surroundings);
+    }
+    if surroundings.variables.get(OsStr::new(WHOLE)).is_some_and(|text| text.to_str().is_none()) {
+        return Err(LoadError::NotText(WHOLE.into()));
     }
     if let Some(text) = surroundings.variable(WHOLE) {
         return Ok(read(text, WHOLE, Path::new(""), surroundings)?);

@@ -82,12 +82,19 @@ fn read_later(reader: &Reader<'_>, section: &Section<'_>) {
     later("delivery", &[("queued", true), ("direct", false)], "write `delivery: queued`");
 }
 
+#[derive(Clone, Copy)]
+enum Demand {
+    Nothing,
+    Anything,
+    User,
+}
+
 fn read_auth(reader: &Reader<'_>, field: &Field<'_>, common: &Common) -> Option<Auth> {
-    let choices = [("none", 0), ("accept-any", 1), ("users", 2)];
+    let choices = [("none", Demand::Nothing), ("accept-any", Demand::Anything), ("users", Demand::User)];
     Some(match field.choice(reader, &choices)? {
-        0 => Auth::None,
-        1 => Auth::AcceptAny,
-        _ => {
+        Demand::Nothing => Auth::None,
+        Demand::Anything => Auth::AcceptAny,
+        Demand::User => {
             if !common.has_users {
                 field.note(reader, Rule::NoUsers);
             }

@@ -12,6 +12,8 @@ use super::rule::Rule;
 use super::yaml::{Key, Node, Value};
 
 const PREFIX: &str = "MAILFERRY_";
+/// Keys that one name may go down; the configuration needs five, and setting recurses once a key.
+const DEEPEST: usize = 16;
 /// The variable that holds the whole text.
 pub(super) const WHOLE: &str = "MAILFERRY_CONFIG";
 
@@ -45,6 +47,7 @@ fn collect(tree: &Node, reader: &Reader<'_>) -> Vec<(String, Vec<String>, String
             continue;
         }
         match value.to_str() {
+            Some(_) if keys.split("__").count() > DEEPEST => reader.note(&Place::Variable(name.to_owned()), "", Rule::TooComplex),
             Some(value) => found.push((name.to_owned(), keys.split("__").map(str::to_lowercase).collect(), value.to_owned())),
             None => reader.note(&Place::Variable(name.to_owned()), "", Rule::VariableText),
         }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::rule::Rule;
 
+/// Problems that are shown at once: a file with more of them is not a configuration of ours.
+const SHOWN: usize = 100;
+
 /// Where a key or value stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -81,13 +84,16 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.list.iter().enumerate() {
+        for (index, problem) in self.list.iter().take(SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
             problem.write(&self.source, f)?;
         }
-        Ok(())
+        match self.list.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }
 

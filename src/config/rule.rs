@@ -33,12 +33,13 @@ rules! {
 
     Syntax { said: String } =>
         format!("this is not YAML: {said}"),
-        "look at this line and the one above it: indentation (spaces, no tabs), quotes and brackets";
+        "look at this line and the one above it: indentation (spaces, no tabs), closed quotes and brackets;\n\
+         text that begins with one of * & @ [ { ! % or ` needs quotes around it, as in \"[::1]:25\" or \"*@old.local\"";
     DuplicateKey { key: String } =>
         format!("{} stands here twice", quoted(key)),
         "keep one of the two";
     TooComplex =>
-        "the text is too deep, or too large once its aliases (`*name`) are replaced",
+        "this goes too deep, or is too large once its aliases (`*name`) are replaced",
         "write values out instead of repeating them with aliases";
     UnknownKey { nearest: Option<String>, known: Vec<&'static str> } =>
         format!("unknown key{}", did_you_mean(nearest)),
@@ -258,6 +259,10 @@ fn shell(path: &std::path::Path) -> String {
 
 /// The candidate that `text` was most probably meant to be, when one is near enough.
 pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    // The comparison takes memory in proportion to the product of both lengths; no key is as long.
+    if text.len() > 4 * SHOWN {
+        return None;
+    }
     let text = text.to_lowercase().replace('-', "_");
     let distance = |candidate: &str| strsim::damerau_levenshtein(&text, &candidate.to_lowercase().replace('-', "_"));
     let (candidate, distance) = candidates.into_iter().map(|c| (c, distance(c))).min_by_key(|(_, distance)| *distance)?;

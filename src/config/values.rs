@@ -218,7 +218,7 @@ pub(super) fn show_size(size: u64) -> String {
     let mut units: Vec<(&str, u64)> = UNITS.to_vec();
     // Decimal before binary, and each from large to small: 35 MB rather than 34179.6875 KiB.
     units.sort_by_key(|(name, unit)| (name.contains('i'), std::cmp::Reverse(*unit)));
-    let exact = |limit: &str| units.iter().find(|(name, unit)| *name != limit && size > 0 && size % unit == 0);
+    let exact = |limit: &str| units.iter().find(|(name, unit)| *name != limit && size > 0 && size.is_multiple_of(*unit));
     exact("B").map_or_else(|| format!("{size} B"), |(name, unit)| format!("{} {name}", size / unit))
 }
 
