@@ -25,3 +25,5 @@ pub mod session;
 pub mod spool;
 pub mod status;
 pub mod upstream;
+
+pub mod config;

@@ -1,0 +1,72 @@
+//! Keys that are not read: those that come with a later version, and those that went with an earlier one.
+//!
+//! Paths are general: `[]` stands for any place in a list, `*` for any name of an account.
+
+/// A documented key that this version does not act upon. It is refused rather than ignored.
+pub(super) struct Later {
+    pub(super) path: &'static str,
+    /// What can be done today.
+    pub(super) instead: &'static str,
+}
+
+/// A key of an earlier version.
+pub(super) struct Renamed {
+    pub(super) old: &'static str,
+    pub(super) new: &'static str,
+}
+
+/// Tombstones: a key that is renamed gets a line here, and keeps it.
+pub(super) const RENAMED: &[Renamed] = &[];
+
+/// A key leaves this table when it begins to work.
+pub(super) const LATER: &[Later] = &[
+    Later { path: "clients", instead: "remove it" },
+    Later { path: "domains", instead: "remove it; every recipient counts the same" },
+    Later { path: "operator", instead: "remove it; `journalctl -u mailferry` and the log tell of failures" },
+    Later { path: "listeners[].certificate", instead: "remove it; devices reach this listener without TLS" },
+    Later { path: "listeners[].key", instead: "remove it; devices reach this listener without TLS" },
+    Later { path: "accounts.*.auth.certificate", instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.key", instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.managed_identity", instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.workload_identity", instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.device_url", instead: "remove it; it is for signing in by device code" },
+    Later { path: "accounts.*.auth.authorize_url", instead: "remove it; it is for signing in with a browser" },
+    Later { path: "accounts.*.limits.recipients_per_day", instead: "remove it" },
+    Later { path: "accounts.*.limits.recipients_per_message", instead: "set `limits: { recipients: … }` at the top level" },
+];
+
+/// The general form of a path.
+pub(super) fn general(path: &str) -> String {
+    let mut general = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => {
+                inside = true;
+                general.push_str("[]");
+            }
+            ']' => inside = false,
+            _ if inside => {}
+            c => general.push(c),
+        }
+    }
+    match general.strip_prefix("accounts.").and_then(|rest| KEYS_BELOW.iter().find_map(|key| rest.find(key).map(|at| &rest[at..]))) {
+        Some(rest) => format!("accounts.*{rest}"),
+        None => general,
+    }
+}
+
+/// The sections of an account; its name may have dots of its own.
+const KEYS_BELOW: [&str; 3] = [".auth.", ".limits.", ".tls."];
+
+#[cfg(test)]
+mod tests {
+    use super::general;
+
+    #[test]
+    fn names_and_places_are_generalised() {
+        assert_eq!(general("listeners[12].key"), "listeners[].key");
+        assert_eq!(general("accounts.front.desk.auth.certificate"), "accounts.*.auth.certificate");
+        assert_eq!(general("domains"), "domains");
+    }
+}
