@@ -20,5 +20,6 @@ pub mod rewrite;
 pub mod scheduler;
 pub mod senders;
 pub mod session;
+pub mod simulator;
 pub mod spool;
 pub mod upstream;
