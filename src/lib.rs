@@ -22,6 +22,7 @@ pub mod rewrite;
 pub mod scheduler;
 pub mod senders;
 pub mod session;
+pub mod simulator;
 pub mod spool;
 pub mod status;
 pub mod upstream;
