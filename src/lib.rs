@@ -13,18 +13,22 @@ pub mod smtp;
 
 pub mod delivery;
 
-pub mod control;
-pub mod courier;
-pub mod intake;
-pub mod listener;
-pub mod oauth;
-pub mod rewrite;
-pub mod scheduler;
-pub mod senders;
 pub mod session;
-pub mod simulator;
+pub mod senders;
+pub mod rewrite;
 pub mod spool;
-pub mod status;
+pub mod intake;
+pub mod oauth;
 pub mod upstream;
+pub mod courier;
+pub mod scheduler;
+pub mod control;
+pub mod listener;
+pub mod status;
+pub mod simulator;
 
 pub mod config;
+
+pub mod app;
+
+pub mod cli;

@@ -65,6 +65,8 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
         recipients: common.recipients,
         errors: common.errors,
         auth,
+        // Nobody reads mail to `postmaster` until an operator can be named.
+        postmaster: None,
     };
     Some(Settings { address, name: field.text(reader)?.to_owned(), allow, policy: Arc::new(policy), limits: common.limits })
 }

@@ -22,6 +22,13 @@ impl Pattern {
     }
 }
 
+/// The text of the pattern, in lower case.
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Letter by letter, so that where a letter stands makes no difference.
 fn lower(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()

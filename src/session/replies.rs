@@ -168,7 +168,7 @@ pub(super) fn too_many_recipients() -> Reply {
 }
 
 pub(super) fn no_postmaster() -> Reply {
-    Reply::new(550, Enhanced(5, 1, 1), "Nobody is postmaster here: `operator` in the configuration can name an address")
+    Reply::new(550, Enhanced(5, 1, 1), "Nobody is postmaster here: send to an address with a domain")
 }
 
 pub(super) fn not_taken(verb: &str) -> Reply {

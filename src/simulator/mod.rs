@@ -16,6 +16,7 @@ mod conversation;
 mod fault;
 mod faults;
 mod mailroom;
+mod rehearsal;
 mod server;
 mod tenant;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use ca::CertificateError;
 pub use command::BodyType;
 pub use fault::{Entry, Fault, InvalidFault, Pattern, Planned, Stage};
 pub use mailroom::{Counts, Keep, Mechanism, Received, SessionFacts};
+pub use rehearsal::Rehearsal;
 pub use tenant::{Account, Limits, Organisation};
 
 use ca::Certificates;
@@ -175,6 +177,11 @@ impl Simulator {
             true => format!("https://localhost:{}/{name}/oauth2/v2.0/token", self.token.port()),
             false => format!("https://{}/{name}/oauth2/v2.0/token", self.token),
         }
+    }
+
+    /// Who may sign in.
+    pub fn organisation(&self) -> &Organisation {
+        self.world.tenant.organisation()
     }
 
     /// The certificate of the authority that issued the servers' own, in PEM.

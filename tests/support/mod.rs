@@ -99,7 +99,7 @@ impl Spool for ScriptedSpool {
     }
 
     fn begin_body(&self) -> BodyWriter {
-        BodyWriter {}
+        BodyWriter::in_memory()
     }
 
     fn store(&self, entry: NewEntry, _body: WrittenBody) -> Later<'_, Result<Receipt, SpoolError>> {

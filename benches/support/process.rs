@@ -1,0 +1,106 @@
+//! A relay as a process of its own, measured from outside.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mailferry::clock::Clock;
+use mailferry::simulator::{Keep, Limits, Rehearsal, Settings, Simulator};
+
+use crate::load;
+
+/// The simulator's runtime and the relay's process.
+pub struct Relay {
+    simulator: Simulator,
+    process: Child,
+    listener: SocketAddr,
+    pub start_to_greeting: Duration,
+    _folder: tempfile::TempDir,
+}
+
+impl Relay {
+    /// Starts a relay that may use twenty connections and sends without pacing.
+    pub async fn start() -> Self {
+        let settings = Settings { keep: Keep::Nothing, limits: Limits { connections: None, ..Limits::default() }, ..Settings::default() };
+        let simulator = Simulator::start(settings, Clock::system()).await.expect("a simulator");
+        let folder = tempfile::tempdir().expect("a folder");
+        let rehearsal = Rehearsal {
+            listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            http: None,
+            account: "    limits: { connections: 20, messages_per_minute: 100000000 }\n".into(),
+            more: "message_size: 40 MB\n".into(),
+        };
+        let config = rehearsal.write(folder.path(), &simulator).expect("a configuration");
+        let begun = Instant::now();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_mailferry"))
+            .args(["run", "--config"])
+            .arg(config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let mut log = BufReader::new(process.stderr.take().expect("its log"));
+        let listener = loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).expect("a log line") > 0, "the relay ended");
+            let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            if event["event"] == "listening" {
+                break event["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
+            }
+        };
+        let greeted = std::net::TcpStream::connect(listener).expect("the listener");
+        BufReader::new(greeted).read_line(&mut String::new()).expect("a greeting");
+        let start_to_greeting = begun.elapsed();
+        // Somebody must read the log, as journald would.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { simulator, process, listener, start_to_greeting, _folder: folder }
+    }
+
+    /// Sends, and waits until the simulator has all of it.
+    pub async fn send(&self, devices: usize, messages: usize, content: &Arc<Vec<u8>>) -> load::Outcome {
+        let before = self.simulator.counts().messages;
+        let outcome = load::send(self.listener, devices, messages, content.clone()).await;
+        while self.simulator.counts().messages < before + messages as u64 {
+            assert!(outcome.elapsed < Duration::from_secs(600), "messages do not arrive");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        outcome
+    }
+
+    /// CPU that the process has used, its ended threads included; counted in hundredths of a second.
+    pub fn cpu(&self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its figures");
+        // The name in parentheses may hold spaces: utime and stime are the 12th and 13th behind it.
+        let behind_name = text.rsplit_once(')').expect("a name").1;
+        let ticks: u64 = behind_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Its resident memory in kilobytes.
+    pub fn memory_kb(&self) -> u64 {
+        self.status("VmRSS")
+    }
+
+    /// The most memory it had since [`Relay::reset_peak`], in kilobytes.
+    pub fn peak_kb(&self) -> u64 {
+        self.status("VmHWM")
+    }
+
+    pub fn reset_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("clear_refs");
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("its status");
+        let line = text.lines().find(|line| line.starts_with(name)).expect("the figure");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    pub async fn stop(mut self) {
+        let pid = rustix::process::Pid::from_raw(self.process.id() as i32).expect("a process");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.process.wait().expect("it ends");
+        self.simulator.stop(Duration::from_secs(2)).await;
+    }
+}

@@ -1,0 +1,180 @@
+//! Builds the rooms from a configuration, starts them, stops them.
+//!
+//! Everything a relay has hangs on its [`Relay`]: two of them run in one process without knowing of each other.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_rustls::rustls::ClientConfig;
+
+use crate::clock::Clock;
+use crate::config::{Account, Config, Problems};
+use crate::control::{self, ControlError, Desk};
+use crate::courier;
+use crate::intake::Intake;
+use crate::message::AccountName;
+use crate::listener::{Connections, ListenError, Listener};
+use crate::scheduler::Scheduler;
+use crate::spool::{OpenError, Recovery, Spool, SpoolError, SqliteSpool};
+use crate::status::{self, StatusError};
+use crate::tasks::{Group, Verdict};
+use crate::tls::{self, TlsError, Trust};
+use crate::upstream::Upstream;
+
+/// New entries that may wait for the scheduler's attention. It finds the others in the spool.
+const ARRIVALS: usize = 1024;
+/// How long groups get that have nothing to finish.
+const SHORT_GRACE: Duration = Duration::from_secs(5);
+
+/// Why a relay could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file of private roots.
+    #[error("{0}")]
+    Configuration(Problems),
+    /// The spool.
+    #[error("cannot open the spool")]
+    Open(#[from] OpenError),
+    /// The spool was opened and then could not be read.
+    #[error("cannot read the queue")]
+    Read(#[from] SpoolError),
+    /// A listener.
+    #[error("cannot listen")]
+    Listen(#[from] ListenError),
+    /// The control socket.
+    #[error("commands would not reach the relay")]
+    Control(#[from] ControlError),
+    /// The address for health checks.
+    #[error("health checks would not reach the relay")]
+    Status(#[from] StatusError),
+}
+
+/// A relay that runs.
+pub struct Relay {
+    listeners: Vec<SocketAddr>,
+    http: Option<SocketAddr>,
+    desk: Desk,
+    spool: Arc<dyn Spool>,
+    courier: Arc<courier::Relay>,
+    groups: Groups,
+    grace: Duration,
+}
+
+/// The relay's tasks, in the order in which they stop.
+struct Groups {
+    listeners: Group,
+    scheduler: Group,
+    attempts: Group,
+    control: Group,
+}
+
+impl Relay {
+    /// Starts a relay: the spool first, because nothing may be accepted without it, and the listeners last.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let upstreams = upstreams(&config, &clock)?;
+        let (spool, recovery) = SqliteSpool::open(config.spool.clone(), clock.clone())?;
+        tell(&recovery);
+        let spool: Arc<dyn Spool> = Arc::new(spool);
+        match Self::start_with(&spool, upstreams, config, clock).await {
+            Ok(relay) => Ok(relay),
+            Err(error) => {
+                spool.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_with(spool: &Arc<dyn Spool>, upstreams: HashMap<AccountName, Upstream>, config: Config, clock: Clock) -> Result<Self, StartError> {
+        let groups = Groups {
+            listeners: Group::new("listeners"),
+            scheduler: Group::new("scheduler"),
+            attempts: Group::new("attempts"),
+            control: Group::new("control"),
+        };
+        let mut bound = Vec::new();
+        for settings in &config.listeners {
+            bound.push(Listener::bind(settings.clone())?);
+        }
+        let listeners: Vec<SocketAddr> = bound.iter().map(Listener::local_addr).collect();
+
+        let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
+        let limits: Vec<_> = config.accounts.iter().map(Account::limits).collect();
+        let courier = Arc::new(courier::Relay::new(spool.clone(), upstreams, config.hostname.clone()));
+        let scheduler = Scheduler::new(&limits, config.retry, spool.clone(), courier.clone(), clock.clone(), arrivals, groups.attempts.clone()).await?;
+
+        let names = listeners.iter().map(SocketAddr::to_string).collect();
+        let desk = Desk::running(spool.clone(), clock.clone(), names, scheduler.status());
+        control::serve(&config.spool.dir, desk.clone(), &groups.control)?;
+        let http = match config.http {
+            Some(address) => Some(status::serve(address, desk.clone(), &groups.control).await?),
+            None => None,
+        };
+
+        let stopping = groups.scheduler.clone();
+        groups.scheduler.spawn(async move { scheduler.run(stopping.stopping()).await });
+        let intake = Intake::new(spool.clone(), Arc::new(config.senders), clock, arrivals_in);
+        let connections = Connections::new(config.limits.connections);
+        for listener in bound {
+            listener.serve(intake.clone(), connections.clone(), &groups.listeners);
+        }
+        Ok(Self { listeners, http, desk, spool: spool.clone(), courier, groups, grace: config.stop_grace })
+    }
+
+    /// The addresses that were bound, in the order of the configuration.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.listeners
+    }
+
+    /// The address for health checks.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Answers what commands ask.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Stops: no new connections, sessions inside DATA may finish, nothing new is attempted, attempts in flight may
+    /// finish, each within the grace period. Whatever does not finish in time is in the spool.
+    pub async fn stop(self) -> Vec<Verdict> {
+        let mut verdicts = vec![self.groups.listeners.stop(self.grace).await];
+        verdicts.push(self.groups.scheduler.stop(SHORT_GRACE).await);
+        verdicts.push(self.groups.attempts.stop(self.grace).await);
+        self.courier.close().await;
+        verdicts.push(self.groups.control.stop(SHORT_GRACE).await);
+        self.spool.close().await;
+        verdicts
+    }
+}
+
+/// Each account's way to its upstream. Accounts that trust the same roots share them: a set of roots is a few hundred kilobytes.
+fn upstreams(config: &Config, clock: &Clock) -> Result<HashMap<AccountName, Upstream>, StartError> {
+    let made: RefCell<HashMap<Option<PathBuf>, Arc<ClientConfig>>> = RefCell::default();
+    let client = |trust: &Trust| -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(known) = made.borrow().get(&trust.ca_file) {
+            return Ok(known.clone());
+        }
+        let client = tls::client(trust)?;
+        made.borrow_mut().insert(trust.ca_file.clone(), client.clone());
+        Ok(client)
+    };
+    let settings = config.upstreams(&client).map_err(StartError::Configuration)?;
+    Ok(settings.into_iter().map(|settings| (settings.account.clone(), Upstream::new(settings, clock.clone()))).collect())
+}
+
+fn tell(recovery: &Recovery) {
+    for set_aside in &recovery.set_aside {
+        let kept_at = set_aside.kept_at.display();
+        tracing::error!(what = set_aside.what, why = set_aside.why, %kept_at, "found damage; set aside, not deleted");
+    }
+    if recovery.leftovers > 0 {
+        tracing::info!(files = recovery.leftovers, "removed what unfinished messages left; none of them was promised");
+    }
+    tracing::info!(entries = recovery.entries, "opened the queue");
+}

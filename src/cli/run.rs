@@ -1,0 +1,62 @@
+//! `mailferry run`: the relay in the foreground.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::output::complain;
+use super::{ConfigArgument, Exit, logging};
+use crate::app::Relay;
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// Runs the relay in the foreground until SIGTERM or SIGINT; a second signal stops it at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let config = match arguments.config.load() {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    logging::start_as(&config.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error),
+    };
+    let exit = runtime.block_on(relay(config));
+    // What is left of tasks has had its grace; a blocking call may not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
+}
+
+async fn relay(config: Config) -> Exit {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = config.effective(), "starting");
+    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+        (Err(error), _) | (_, Err(error)) => return complain(&error),
+    };
+    let relay = match Relay::start(config, Clock::system()).await {
+        Ok(relay) => relay,
+        Err(error) => return complain(&error),
+    };
+    if let Some(address) = relay.http() {
+        tracing::info!(%address, "answering health checks");
+    }
+    let mut either = async || tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" };
+    let signal = either().await;
+    tracing::info!(signal, "stopping: sessions and attempts in flight may finish; a second signal stops at once");
+    tokio::select! {
+        verdicts = relay.stop() => {
+            for verdict in verdicts.iter().filter(|verdict| verdict.left > 0) {
+                tracing::warn!(group = verdict.group, left = verdict.left, "did not stop in time; what it worked on is in the queue");
+            }
+            tracing::info!("stopped");
+        }
+        signal = either() => tracing::warn!(signal, "stopped at once; nothing that was accepted is lost"),
+    }
+    Exit::Done
+}
