@@ -379,6 +379,14 @@ mod tests {
     }
 
     #[test]
+    fn no_trouble_of_an_account_condemns_a_message() {
+        for Sentence(words, scope, next, _) in SENTENCES {
+            assert!(!(*scope == Scope::Account && *next == NextStep::GiveUp), "{words:?}");
+            assert!(words.iter().all(|word| *word == word.to_ascii_lowercase()), "{words:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_password_is_never_tried_again_by_itself() {
         check("535 5.7.3 Authentication unsuccessful [X]", Stage::Auth, Method::Password, ("hold", "account", "wrong-password"));
         check("535 5.7.8 Username and Password not accepted.", Stage::Auth, Method::Password, ("hold", "account", "wrong-password"));

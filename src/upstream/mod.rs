@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_rustls::rustls::ClientConfig;
+use tracing::Instrument as _;
 
 use crate::cause::Cause;
 use crate::clock::Clock;
@@ -137,6 +138,11 @@ impl Upstream {
     /// Waits for its turn when all the account's connections are in use. A token that is refused is replaced and
     /// a connection that died unnoticed is made again, each at most once.
     pub async fn deliver(&self, outgoing: &Outgoing) -> Report {
+        let span = tracing::debug_span!("attempt", entry = %outgoing.entry, account = %self.settings.account);
+        self.deliver_with_chances(outgoing).instrument(span).await
+    }
+
+    async fn deliver_with_chances(&self, outgoing: &Outgoing) -> Report {
         let _slot = self.pool.slot().await;
         let mut chances = Chances { token: true, connection: true };
         loop {
