@@ -224,10 +224,14 @@ impl Upstream {
             })
         };
         if wants(NextStep::Token) {
-            if let (Some(tokens), Some(token)) = (&self.tokens, &tried.token) {
-                tokens.discard(token);
-            }
-            return std::mem::take(&mut chances.token);
+            return match (&self.tokens, &tried.token) {
+                (Some(tokens), Some(token)) => {
+                    tokens.discard(token);
+                    std::mem::take(&mut chances.token)
+                }
+                // A kept connection whose sign-in has lapsed: a new one signs in again.
+                (Some(_) | None, _) => std::mem::take(&mut chances.connection),
+            };
         }
         wants(NextStep::Reconnect) && std::mem::take(&mut chances.connection)
     }
