@@ -260,18 +260,17 @@ fn died_unnoticed(outcome: Outcome) -> Outcome {
 /// What is left when the second chances are used up: a token that was refused twice is the account's trouble, a
 /// connection that failed twice the upstream's.
 fn settled(outcome: Outcome) -> Outcome {
-    let next = match &outcome {
-        Outcome::Deferred(failure) => match failure.next {
-            NextStep::Token => NextStep::Hold,
-            NextStep::Reconnect => NextStep::Retry,
-            next @ (NextStep::Retry | NextStep::Hold | NextStep::Pause(_) | NextStep::Split | NextStep::ResendAs | NextStep::GiveUp) => {
-                next
-            }
-        },
-        Outcome::Delivered(_) | Outcome::Refused(_) => return outcome,
-    };
     match outcome {
-        Outcome::Deferred(failure) => Outcome::Deferred(Failure { next, ..failure }),
+        Outcome::Deferred(failure) => {
+            let next = match failure.next {
+                NextStep::Token => NextStep::Hold,
+                NextStep::Reconnect => NextStep::Retry,
+                NextStep::Retry | NextStep::Hold | NextStep::Pause(_) | NextStep::Split | NextStep::ResendAs | NextStep::GiveUp => {
+                    failure.next
+                }
+            };
+            Outcome::Deferred(Failure { next, ..failure })
+        }
         Outcome::Delivered(_) | Outcome::Refused(_) => outcome,
     }
 }
