@@ -58,6 +58,8 @@ mod pause {
     pub(super) const LOGINS: Duration = Duration::from_secs(15 * 60);
     /// A token endpoint that did not say how long.
     pub(super) const ENDPOINT: Duration = Duration::from_secs(60);
+    /// The longest that an endpoint is believed: a wrong number must not stop an account for days.
+    pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
     /// AADSTS50053: the lock lasts longer with every attempt.
     pub(super) const LOCKED: Duration = Duration::from_secs(60 * 60);
 }
@@ -111,6 +113,7 @@ const SENTENCES: &[Sentence] = &[
     wait(&["submissionquotaexceeded"], pause::DAY, Cause::DailyRecipients),
     wait(&["submission quota was exceeded"], pause::DAY, Cause::DailyRecipients),
     wait(&["daily limit for message recipients"], pause::DAY, Cause::DailyRecipients),
+    wait(&["daily sending quota"], pause::DAY, Cause::DailyRecipients),
     wait(&["daily user sending"], pause::DAY, Cause::DailyRecipients),
     alias(&["sendasdenied"]),
     alias(&["not allowed to send as"]),
@@ -121,6 +124,9 @@ const SENTENCES: &[Sentence] = &[
     hold(&["outboundspamexception"], Cause::OutboundSpam),
     hold(&["tenant has exceeded threshold"], Cause::OutboundSpam),
     hold(&["bad outbound sender"], Cause::SenderBlocked),
+    hold(&["spam abuse detected"], Cause::SenderBlocked),
+    hold(&["banned sender"], Cause::SenderBlocked),
+    hold(&["blocked from sending"], Cause::SenderBlocked),
     hold(&["traffic not accepted from this ip"], Cause::IpReputation),
     hold(&["unable to relay"], Cause::RelayDenied),
     hold(&["relay access denied"], Cause::RelayDenied),
@@ -194,7 +200,8 @@ fn by_enhanced_code(reply: &Reply, stage: Stage) -> Option<(Scope, NextStep, Cau
         (Enhanced(5, 1, 90), _) => account(NextStep::Pause(pause::DAY), Cause::DailyRecipients),
         (Enhanced(5, 7, 232 | 233), _) => account(NextStep::Pause(pause::DAY), Cause::TenantExternalLimit),
         (Enhanced(5, 7, 708), _) => account(NextStep::Hold, Cause::IpReputation),
-        (Enhanced(5, 7, 705), _) => account(NextStep::Hold, Cause::OutboundSpam),
+        // Microsoft's range for tenants that send what looks like spam.
+        (Enhanced(5, 7, 700..=749), _) => account(NextStep::Hold, Cause::OutboundSpam),
         (Enhanced(5, 2, 252) | Enhanced(5, 7, 60), _) => Some((Scope::Message, NextStep::ResendAs, Cause::SendAsDenied)),
         (Enhanced(5, 3, 4) | Enhanced(5, 2, 3), Stage::Mail | Stage::Data | Stage::FinalReply) => {
             Some((Scope::Message, NextStep::GiveUp, Cause::TooLarge))
@@ -313,7 +320,10 @@ pub(super) fn no_token(error: &TokenError) -> Failure {
         // A locked account: each further attempt prolongs the lock.
         TokenError::Refused { codes, .. } if codes.contains(&50_053) => (NextStep::Pause(pause::LOCKED), Cause::TokenRefused),
         TokenError::Refused { .. } => (NextStep::Hold, Cause::TokenRefused),
-        TokenError::Throttled { retry_after, .. } => (NextStep::Pause(retry_after.unwrap_or(pause::ENDPOINT)), Cause::TokenThrottled),
+        TokenError::Throttled { retry_after, .. } => {
+            let time = retry_after.unwrap_or(pause::ENDPOINT).min(pause::LONGEST);
+            (NextStep::Pause(time), Cause::TokenThrottled)
+        }
         TokenError::Unreachable { .. } => (NextStep::Retry, Cause::TokenEndpointUnreachable),
         TokenError::Malformed { .. } => (NextStep::Retry, Cause::TokenMalformed),
     };
@@ -376,6 +386,14 @@ mod tests {
         let (reply, _) = find_reply(text).unwrap();
         let found = found(meaning(&reply, stage, method));
         assert_eq!((found.0.as_str(), found.1.as_str(), found.2.as_str()), want, "{text}");
+    }
+
+    #[test]
+    fn no_trouble_of_an_account_condemns_a_message() {
+        for Sentence(words, scope, next, _) in SENTENCES {
+            assert!(!(*scope == Scope::Account && *next == NextStep::GiveUp), "{words:?}");
+            assert!(words.iter().all(|word| *word == word.to_ascii_lowercase()), "{words:?}");
+        }
     }
 
     #[test]

@@ -126,3 +126,53 @@ fn unreadable(error: &io::Error) -> Failure {
     let detail = detail(&format!("cannot read the body: {error}"));
     Failure { scope: Scope::Message, next: NextStep::Retry, cause: Cause::SpoolUnreadable, stage: Stage::Local, detail }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{EntryId, Mailbox};
+
+    fn outgoing(body: Body) -> Outgoing {
+        let mailbox = Mailbox::parse("a@b.example").unwrap();
+        let header = Bytes::from_static(b"Subject: x\r\n\r\n");
+        Outgoing {
+            entry: EntryId::from_u64(1),
+            from: mailbox.clone(),
+            recipients: vec![mailbox],
+            header,
+            body,
+            eight_bit: false,
+            smtputf8: false,
+        }
+    }
+
+    fn file(folder: &tempfile::TempDir, octets: &[u8]) -> Body {
+        let path = folder.path().join("body");
+        std::fs::write(&path, octets).unwrap();
+        Body::File { path, length: octets.len() as u64 }
+    }
+
+    #[tokio::test]
+    async fn a_small_message_is_one_piece() {
+        let folder = tempfile::tempdir().unwrap();
+        for body in [Body::Memory(Bytes::from_static(b".x\r\n")), file(&folder, b".x\r\n")] {
+            let piece = Content::open(&outgoing(body)).await.unwrap().begin().await.unwrap();
+            assert!(matches!(piece, Piece::Last(octets) if octets == b"Subject: x\r\n\r\n..x\r\n.\r\n"));
+        }
+        let piece = Content::open(&outgoing(file(&folder, b""))).await.unwrap().begin().await.unwrap();
+        assert!(matches!(piece, Piece::Last(octets) if octets == b"Subject: x\r\n\r\n.\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_cut_short_while_it_is_sent_never_gets_its_final_dot() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = file(&folder, &b"line\r\n".repeat(40_000));
+        let Piece::Part(writing) = Content::open(&outgoing(body)).await.unwrap().begin().await.unwrap() else {
+            panic!("more than a piece")
+        };
+        assert!(writing.octets().len() <= PIECE + 64);
+        std::fs::write(folder.path().join("body"), b"short").unwrap();
+        let failure = writing.next().await.unwrap_err();
+        assert_eq!((failure.cause, failure.stage), (Cause::SpoolUnreadable, Stage::Local));
+    }
+}

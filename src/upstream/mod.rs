@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_rustls::rustls::ClientConfig;
+use tracing::Instrument as _;
 
 use crate::cause::Cause;
 use crate::clock::Clock;
@@ -137,6 +138,11 @@ impl Upstream {
     /// Waits for its turn when all the account's connections are in use. A token that is refused is replaced and
     /// a connection that died unnoticed is made again, each at most once.
     pub async fn deliver(&self, outgoing: &Outgoing) -> Report {
+        let span = tracing::debug_span!("attempt", entry = %outgoing.entry, account = %self.settings.account);
+        self.deliver_with_chances(outgoing).instrument(span).await
+    }
+
+    async fn deliver_with_chances(&self, outgoing: &Outgoing) -> Report {
         let _slot = self.pool.slot().await;
         let mut chances = Chances { token: true, connection: true };
         loop {
@@ -218,10 +224,14 @@ impl Upstream {
             })
         };
         if wants(NextStep::Token) {
-            if let (Some(tokens), Some(token)) = (&self.tokens, &tried.token) {
-                tokens.discard(token);
-            }
-            return std::mem::take(&mut chances.token);
+            return match (&self.tokens, &tried.token) {
+                (Some(tokens), Some(token)) => {
+                    tokens.discard(token);
+                    std::mem::take(&mut chances.token)
+                }
+                // A kept connection whose sign-in has lapsed: a new one signs in again.
+                (Some(_) | None, _) => std::mem::take(&mut chances.connection),
+            };
         }
         wants(NextStep::Reconnect) && std::mem::take(&mut chances.connection)
     }
@@ -250,18 +260,17 @@ fn died_unnoticed(outcome: Outcome) -> Outcome {
 /// What is left when the second chances are used up: a token that was refused twice is the account's trouble, a
 /// connection that failed twice the upstream's.
 fn settled(outcome: Outcome) -> Outcome {
-    let next = match &outcome {
-        Outcome::Deferred(failure) => match failure.next {
-            NextStep::Token => NextStep::Hold,
-            NextStep::Reconnect => NextStep::Retry,
-            next @ (NextStep::Retry | NextStep::Hold | NextStep::Pause(_) | NextStep::Split | NextStep::ResendAs | NextStep::GiveUp) => {
-                next
-            }
-        },
-        Outcome::Delivered(_) | Outcome::Refused(_) => return outcome,
-    };
     match outcome {
-        Outcome::Deferred(failure) => Outcome::Deferred(Failure { next, ..failure }),
+        Outcome::Deferred(failure) => {
+            let next = match failure.next {
+                NextStep::Token => NextStep::Hold,
+                NextStep::Reconnect => NextStep::Retry,
+                NextStep::Retry | NextStep::Hold | NextStep::Pause(_) | NextStep::Split | NextStep::ResendAs | NextStep::GiveUp => {
+                    failure.next
+                }
+            };
+            Outcome::Deferred(Failure { next, ..failure })
+        }
         Outcome::Delivered(_) | Outcome::Refused(_) => outcome,
     }
 }

@@ -568,3 +568,34 @@ fn parameters_are_named_where_they_are_needed_and_offered() {
     ",
     );
 }
+
+proptest::proptest! {
+    /// Whatever a server says, in whatever order, each recipient gets one outcome and no content is sent to nobody.
+    #[test]
+    fn every_recipient_gets_one_outcome(codes in proptest::collection::vec(200u16..600, 0..12), pipelining: bool, recipients in 1usize..4) {
+        let addresses: Vec<_> = (0..recipients).map(|number| format!("a{number}@b.example")).collect();
+        let message = outgoing(&addresses.iter().map(String::as_str).collect::<Vec<_>>());
+        let offers = Extensions { pipelining, ..Extensions::default() };
+        let Ok((plan, flight, awaiting)) = Plan::begin(&message, &offers, Method::Token) else { panic!("nothing speaks against it") };
+        let (mut turn, mut replies) = (Turn::Say(flight, awaiting), codes.into_iter());
+        let done = loop {
+            let awaiting = match turn {
+                Turn::Say(_, awaiting) | Turn::Listen(awaiting) => awaiting,
+                Turn::Content(answers) => {
+                    assert!(answers.iter().any(Option::is_none));
+                    Awaiting::Final(answers)
+                }
+                Turn::Done(done) => break done,
+            };
+            turn = match replies.next() {
+                // Servers say yes more often than a random number does.
+                Some(code) => awaiting.on_reply(&Reply::plain(if code < 300 { 250 } else if code < 400 { 354 } else { code }, "x"), &plan),
+                None => {
+                    let stage = awaiting.stage();
+                    break awaiting.lost(crate::upstream::classify::broken(crate::cause::Cause::ConnectionLost, stage, "x"));
+                }
+            };
+        };
+        assert_eq!(done.outcomes.len(), recipients);
+    }
+}

@@ -448,6 +448,24 @@ async fn a_token_that_is_refused_twice_holds_the_account() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_lapsed_on_a_kept_connection_is_made_again() {
+    let endpoint = Endpoint::plain(vec![token("one"), token("two")]).await;
+    let lapsed =
+        "S: 530 5.7.57 Client not authenticated to send mail. Error: 535 5.7.3 Authentication unsuccessful [X]\nS: 503 x\nS: 503 x\nEND\n";
+    let signed = |name: &str| script(&[&signs_in(name), "S: 235 2.7.0 OK\n", ENVELOPE]);
+    let scripts = [
+        script(&[&signed("one"), GO, TAKEN, ENVELOPE, lapsed]),
+        script(&[&signs_in("one"), REFUSED]),
+        script(&[&signed("two"), GO, TAKEN, BYE]),
+    ];
+    let (server, upstream) = start(&scripts, with_tokens(&endpoint.url)).await;
+    delivered(&upstream.deliver(&message()).await);
+    delivered(&upstream.deliver(&message()).await);
+    upstream.close().await;
+    server.done().await;
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_given_is_the_accounts_trouble() {
     let body = r#"{"error":"invalid_client","error_description":"AADSTS7000222: The secret has expired."}"#;
     let endpoint = Endpoint::plain(vec![json(401, body)]).await;
