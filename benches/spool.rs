@@ -238,9 +238,17 @@ async fn operations(spool: &SqliteSpool, clock: &Clock) -> String {
     format!("p99 in µs: through {}, due {}, list {}, load {}", p99(through), p99(due), p99(list), p99(load))
 }
 
+/// What waits to be written, and who waits for it.
+#[derive(Default)]
+struct Waiting {
+    octets: Vec<Arc<[u8]>>,
+    answers: Vec<oneshot::Sender<()>>,
+    ended: bool,
+}
+
 /// The least that can be durable: octets behind octets, one sync for all that wait.
 struct Log {
-    waiting: Mutex<(Vec<Arc<[u8]>>, Vec<oneshot::Sender<()>>, bool)>,
+    waiting: Mutex<Waiting>,
     arrived: Condvar,
 }
 
@@ -250,8 +258,8 @@ impl Log {
         let mut together = Vec::new();
         loop {
             let waiting = self.waiting.lock().unwrap();
-            let mut waiting = self.arrived.wait_while(waiting, |(octets, _, ended)| octets.is_empty() && !*ended).unwrap();
-            let (octets, answers) = (std::mem::take(&mut waiting.0), std::mem::take(&mut waiting.1));
+            let mut waiting = self.arrived.wait_while(waiting, |waiting| waiting.octets.is_empty() && !waiting.ended).unwrap();
+            let (octets, answers) = (std::mem::take(&mut waiting.octets), std::mem::take(&mut waiting.answers));
             if octets.is_empty() {
                 return;
             }
@@ -260,7 +268,9 @@ impl Log {
             octets.iter().for_each(|octets| together.extend_from_slice(octets));
             file.write_all(&together).expect("room");
             file.sync_data().expect("a sync");
-            answers.into_iter().for_each(|answer| drop(answer.send(())));
+            for answer in answers {
+                let _ = answer.send(());
+            }
         }
     }
 }
@@ -278,14 +288,14 @@ fn append_log(runtime: &Runtime, size: usize, senders: usize, span: Duration) ->
             let (answer, answered) = oneshot::channel();
             {
                 let mut waiting = log.waiting.lock().unwrap();
-                waiting.0.push(octets);
-                waiting.1.push(answer);
+                waiting.octets.push(octets);
+                waiting.answers.push(answer);
             }
             log.arrived.notify_one();
             answered.await.unwrap();
         }
     });
-    log.waiting.lock().unwrap().2 = true;
+    log.waiting.lock().unwrap().ended = true;
     log.arrived.notify_one();
     writer.join().unwrap();
     rate
