@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench spool [-- SECONDS]` prints, for each size and number of senders, messages made durable
 //! in a second by both, in turns in the same run, and what the whole way through the spool (store, load, record)
-//! costs the processor. `MAILFERRY_BENCH_DIR` names the folder to write in. Compare ratios, not figures.
+//! costs the processor. `cargo bench --bench spool -- backlog ENTRIES` compares a queue of so many entries of
+//! 2,000 octets with an empty one, and opens it again. `MAILFERRY_BENCH_DIR` names the folder to write in. Compare ratios, not figures.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark that cannot go on has no figures")]
@@ -25,16 +26,26 @@ const ROUNDS: usize = 3;
 
 fn main() {
     // Cargo passes `--bench`.
-    let seconds = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1.5);
-    let span = Duration::from_secs_f64(seconds);
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let number = arguments.last().and_then(|last| last.parse::<f64>().ok());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    if arguments.first().is_some_and(|first| first == "backlog") {
+        backlog(&runtime, number.unwrap_or(1_000_000.0) as usize);
+    } else {
+        throughput(&runtime, Duration::from_secs_f64(number.unwrap_or(1.5)));
+    }
+}
+
+fn throughput(runtime: &Runtime, span: Duration) {
     println!(
         "{:>6} {:>7} | {:>9} {:>9} {:>6} {:>9} | {:>9} {:>9}",
         "octets", "senders", "log/s", "stored/s", "ratio", "ms/msg", "through/s", "ms/msg"
     );
+    let harness = measure_discard(runtime, span);
+    println!("a spool that keeps nothing, 10000 octets, 64 senders: {:.0}/s, {:.4} ms/msg", harness.messages, harness.cost);
     for size in [2_000, 10_000, 50_000] {
         for senders in [1, 20, 64] {
-            line(&runtime, size, senders, span);
+            line(runtime, size, senders, span);
         }
     }
 }
@@ -130,6 +141,20 @@ fn spool(runtime: &Runtime, size: usize, senders: usize, span: Duration, way: Wa
     rate
 }
 
+/// What the benchmark itself costs.
+fn measure_discard(runtime: &Runtime, span: Duration) -> Rate {
+    let (spool, body, clock) = (Arc::new(support::Discard::default()), body(10_000), Clock::system());
+    measure(runtime, 64, span, move || {
+        let (spool, body, clock) = (Arc::clone(&spool), Arc::clone(&body), clock.clone());
+        async move { one_message(&*spool, &body, &clock, Way::Store).await }
+    })
+}
+
+/// Lines of base64, as scans are.
+fn body(size: usize) -> Arc<[u8]> {
+    b"TWFpbGZlcnJ5IGNhcnJpZXMgc2NhbnMgYWNyb3NzIHRoZSB3YXRlciBldmVyeSBkYXkgYW5k\r\n".iter().copied().cycle().take(size).collect()
+}
+
 async fn one_message(spool: &dyn Spool, body: &[u8], clock: &Clock, way: Way) {
     let mut writer = spool.begin_body();
     for piece in body.chunks(16 * 1024) {
@@ -149,9 +174,81 @@ async fn one_message(spool: &dyn Spool, body: &[u8], clock: &Clock, way: Way) {
     }
 }
 
+fn backlog(runtime: &Runtime, entries: usize) {
+    let dir = folder();
+    let settings = Settings { dir: dir.path().to_owned(), reserve: 0, memory: 32 << 20, inline: 128 << 10 };
+    let clock = Clock::system();
+    let open = || Arc::new(SqliteSpool::open(settings.clone(), clock.clone()).expect("a spool").0);
+    let spool = open();
+    println!("empty: {}", runtime.block_on(operations(&spool, &clock)));
+    let begun = Instant::now();
+    let fill = (0..64).map(|_| {
+        let (spool, clock, body) = (Arc::clone(&spool), clock.clone(), body(2_000));
+        runtime.spawn(async move {
+            for _ in 0..entries / 64 {
+                one_message(&*spool, &body, &clock, Way::Store).await;
+            }
+        })
+    });
+    let tasks: Vec<_> = fill.collect();
+    runtime.block_on(async {
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    println!("{entries} entries stored in {:.1} s", begun.elapsed().as_secs_f64());
+    println!("full:  {}", runtime.block_on(operations(&spool, &clock)));
+    runtime.block_on(spool.close());
+    drop(spool);
+    let begun = Instant::now();
+    let spool = open();
+    println!("opened again in {} ms; {}", begun.elapsed().as_millis(), memory());
+    println!("again: {}", runtime.block_on(operations(&spool, &clock)));
+}
+
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("VmRSS unknown").replace('\t', " ")
+}
+
+/// The 99th percentile of each operation, in microseconds, of one sender.
+async fn operations(spool: &SqliteSpool, clock: &Clock) -> String {
+    let (body, account) = (body(2_000), support::account());
+    let (mut through, mut due, mut list, mut load) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..1000 {
+        let begun = Instant::now();
+        one_message(spool, &body, clock, Way::Through).await;
+        through.push(begun.elapsed());
+        let begun = Instant::now();
+        let found = spool.due(account.clone(), clock.now(), Vec::new(), 20).await.unwrap();
+        due.push(begun.elapsed());
+        let begun = Instant::now();
+        spool.list(None, 20).await.unwrap();
+        list.push(begun.elapsed());
+        if let Some(first) = found.first() {
+            let begun = Instant::now();
+            spool.load(first.id).await.unwrap();
+            load.push(begun.elapsed());
+        }
+    }
+    let p99 = |mut times: Vec<Duration>| {
+        times.sort();
+        times.get(times.len() * 99 / 100).map_or(0, Duration::as_micros)
+    };
+    format!("p99 in µs: through {}, due {}, list {}, load {}", p99(through), p99(due), p99(list), p99(load))
+}
+
+/// What waits to be written, and who waits for it.
+#[derive(Default)]
+struct Waiting {
+    octets: Vec<Arc<[u8]>>,
+    answers: Vec<oneshot::Sender<()>>,
+    ended: bool,
+}
+
 /// The least that can be durable: octets behind octets, one sync for all that wait.
 struct Log {
-    waiting: Mutex<(Vec<Arc<[u8]>>, Vec<oneshot::Sender<()>>, bool)>,
+    waiting: Mutex<Waiting>,
     arrived: Condvar,
 }
 
@@ -161,8 +258,8 @@ impl Log {
         let mut together = Vec::new();
         loop {
             let waiting = self.waiting.lock().unwrap();
-            let mut waiting = self.arrived.wait_while(waiting, |(octets, _, ended)| octets.is_empty() && !*ended).unwrap();
-            let (octets, answers) = (std::mem::take(&mut waiting.0), std::mem::take(&mut waiting.1));
+            let mut waiting = self.arrived.wait_while(waiting, |waiting| waiting.octets.is_empty() && !waiting.ended).unwrap();
+            let (octets, answers) = (std::mem::take(&mut waiting.octets), std::mem::take(&mut waiting.answers));
             if octets.is_empty() {
                 return;
             }
@@ -171,7 +268,9 @@ impl Log {
             octets.iter().for_each(|octets| together.extend_from_slice(octets));
             file.write_all(&together).expect("room");
             file.sync_data().expect("a sync");
-            answers.into_iter().for_each(|answer| drop(answer.send(())));
+            for answer in answers {
+                let _ = answer.send(());
+            }
         }
     }
 }
@@ -189,14 +288,14 @@ fn append_log(runtime: &Runtime, size: usize, senders: usize, span: Duration) ->
             let (answer, answered) = oneshot::channel();
             {
                 let mut waiting = log.waiting.lock().unwrap();
-                waiting.0.push(octets);
-                waiting.1.push(answer);
+                waiting.octets.push(octets);
+                waiting.answers.push(answer);
             }
             log.arrived.notify_one();
             answered.await.unwrap();
         }
     });
-    log.waiting.lock().unwrap().2 = true;
+    log.waiting.lock().unwrap().ended = true;
     log.arrived.notify_one();
     writer.join().unwrap();
     rate

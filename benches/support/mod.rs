@@ -10,7 +10,7 @@ use mailferry::spool::{BodyWriter, Due, Entry, NewEntry, Record, Spool, SpoolErr
 
 /// A spool that says yes to everything and keeps nothing: what a relay costs without one.
 #[derive(Debug, Default)]
-pub struct Discard {
+pub(crate) struct Discard {
     last: AtomicU64,
 }
 
@@ -66,12 +66,12 @@ impl Spool for Discard {
 }
 
 /// The account of [`message`].
-pub fn account() -> AccountName {
+pub(crate) fn account() -> AccountName {
     AccountName::new("office")
 }
 
 /// A message like a scanner's, to one recipient, whose body has `size` octets.
-pub fn message(size: u64, received: Timestamp) -> NewEntry {
+pub(crate) fn message(size: u64, received: Timestamp) -> NewEntry {
     let mailbox = |text| Mailbox::parse(text).expect("a good address");
     NewEntry {
         origin: Origin {
@@ -101,7 +101,7 @@ pub fn message(size: u64, received: Timestamp) -> NewEntry {
 }
 
 /// Seconds that the processor worked for this process, in steps of the kernel's clock tick.
-pub fn processor_seconds() -> f64 {
+pub(crate) fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
     let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);

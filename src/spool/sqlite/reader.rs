@@ -75,6 +75,12 @@ pub(super) fn load(connection: &Connection, id: EntryId, bodies: &Path) -> Resul
     }
 }
 
+/// Entries of an account that are due, longest due first.
+pub(super) const DUE: &str =
+    "SELECT id, due, attempts, open FROM entries WHERE account = ?1 AND due <= ?2 AND due IS NOT NULL ORDER BY due, id LIMIT ?3";
+/// The same, due or not.
+pub(super) const NEXT_DUE: &str = "SELECT id, due FROM entries WHERE account = ?1 AND due IS NOT NULL ORDER BY due, id LIMIT ?2";
+
 /// Entries of an account that are due at `now`, longest due first.
 pub(super) fn due(
     connection: &Connection,
@@ -83,9 +89,7 @@ pub(super) fn due(
     except: &[EntryId],
     limit: usize,
 ) -> Result<Vec<Due>, rusqlite::Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, due, attempts, open FROM entries WHERE account = ?1 AND due <= ?2 AND due IS NOT NULL ORDER BY due, id LIMIT ?3",
-    )?;
+    let mut statement = connection.prepare_cached(DUE)?;
     let asked = i64::try_from(limit.saturating_add(except.len())).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![account.as_str(), now.as_millis(), asked], |row| {
         let at = Timestamp::from_millis(row.get(1)?);
@@ -96,8 +100,7 @@ pub(super) fn due(
 
 /// When the account's next waiting entry becomes due.
 pub(super) fn next_due(connection: &Connection, account: &AccountName, except: &[EntryId]) -> Result<Option<Timestamp>, rusqlite::Error> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, due FROM entries WHERE account = ?1 AND due IS NOT NULL ORDER BY due, id LIMIT ?2")?;
+    let mut statement = connection.prepare_cached(NEXT_DUE)?;
     let asked = i64::try_from(except.len().saturating_add(1)).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![account.as_str(), asked])?;
     while let Some(row) = rows.next()? {

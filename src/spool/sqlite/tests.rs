@@ -262,3 +262,19 @@ async fn after_closing_nothing_is_promised() {
     let log = dir.path().join("spool/queue.db-wal");
     assert!(std::fs::metadata(log).map_or(true, |file| file.len() == 0));
 }
+
+#[test]
+fn questions_of_every_plan_are_answered_from_an_index_in_its_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    for sql in [reader::DUE, reader::NEXT_DUE] {
+        let explain = |connection: &Connection| {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let parameters = statement.parameter_count();
+            let steps = statement.query_map(rusqlite::params_from_iter(vec![1; parameters]), |row| row.get::<_, String>(3))?;
+            steps.collect::<Result<Vec<_>, _>>()
+        };
+        let plan = spool.shared.readers.ask(explain).unwrap();
+        assert!(plan.len() == 1 && plan[0].contains("INDEX waiting"), "{plan:?}");
+    }
+}

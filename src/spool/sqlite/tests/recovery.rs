@@ -134,10 +134,8 @@ async fn a_damaged_body_is_found_when_it_is_loaded_and_kept() {
 
 #[tokio::test]
 async fn a_corrupt_database_is_set_aside_with_its_bodies() {
-    let ruin_start = |octets: &mut Vec<u8>| octets[..100].fill(b'!');
-    let ruin_pages = |octets: &mut Vec<u8>| octets[4096..].iter_mut().for_each(|octet| *octet = 0xff);
-    let ruin_length = |octets: &mut Vec<u8>| octets.truncate(5000);
-    let ruins: [&dyn Fn(&mut Vec<u8>); 3] = [&ruin_start, &ruin_pages, &ruin_length];
+    let ruins: [fn(&mut Vec<u8>); 3] =
+        [|octets| octets[..100].fill(b'!'), |octets| octets[4096..].fill(0xff), |octets| octets.truncate(5000)];
     for ruin in ruins {
         let dir = tempfile::tempdir().unwrap();
         let (spool, _) = open(dir.path());
