@@ -202,6 +202,11 @@ pub(super) fn too_many_errors() -> Reply {
     Reply::new(421, Enhanced(4, 7, 0), "Too many errors on this connection, closing transmission channel")
 }
 
+/// RFC 4954 section 4.
+pub(super) fn response_too_long() -> Reply {
+    Reply::new(500, Enhanced(5, 5, 6), "Authentication exchange line is too long")
+}
+
 /// 503: the command is good, and comes too early or too often.
 pub(super) fn out_of_order(text: &str) -> Reply {
     Reply::new(503, Enhanced(5, 5, 2), text)
