@@ -111,11 +111,6 @@ impl Session {
 
 /// What the final dot is answered when this fault is planned; `None` when the fault lies elsewhere.
 pub(super) fn final_refusal(fault: &Fault) -> Option<Reply> {
-    let exception = |name: &str| {
-        format!(
-            "STOREDRV.Submission.Exception:{name}; Failed to process message due to a permanent exception with message [BeginDiagnosticData]"
-        )
-    };
     if *fault == Fault::TooManyConnections {
         return Some(too_many_connections());
     }
@@ -123,8 +118,11 @@ pub(super) fn final_refusal(fault: &Fault) -> Option<Reply> {
         return Some(rate_exceeded());
     }
     if *fault == Fault::DailyRecipients {
-        let text = "The message can't be submitted because the sender's submission quota was exceeded.[EndDiagnosticData]";
-        let text = format!("{}{text} [Hostname={BACK}]", exception("SubmissionQuotaExceededException"));
+        let text = format!(
+            "STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message due to a permanent exception with \
+             message [BeginDiagnosticData]The message can't be submitted because the sender's submission quota was \
+             exceeded.[EndDiagnosticData] [Hostname={BACK}]"
+        );
         return Some(Reply::new(554, Enhanced(5, 2, 0), text));
     }
     if *fault == Fault::TenantExternalLimit {
