@@ -12,6 +12,8 @@ use super::wire::{ContentReader, Progress};
 
 /// Octets of a header block; Exchange has a limit of this order.
 const HEADER_LIMIT: usize = 256 << 10;
+/// Octets of a Message-ID that the final reply repeats: more would make its line longer than clients take.
+const ID_LIMIT: usize = 250;
 
 /// A message from its 354 to its dot.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub(super) struct Claims {
     /// At least one.
     pub(super) from: Vec<Mailbox>,
     pub(super) sender: Option<Mailbox>,
-    /// With its angle brackets, as it stands there.
+    /// With its angle brackets; nothing when it is not fit to stand in a reply.
     pub(super) message_id: Option<String>,
 }
 
@@ -130,7 +132,6 @@ impl Receiving {
 
 fn claims(header: &[u8]) -> Result<Claims, Objection> {
     let header = HeaderBlock::new(header.to_vec());
-    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let (mut from, mut sender, mut message_id) = (None, None, None);
     for field in header.fields() {
         if field.is("From") {
@@ -143,7 +144,7 @@ fn claims(header: &[u8]) -> Result<Claims, Objection> {
             let value: Cow<'_, str> = String::from_utf8_lossy(field.value);
             sender = address::mailbox_list(&value).and_then(|list| list.into_iter().next());
         } else if field.is("Message-ID") {
-            message_id = Some(text(field.value).trim().replace(['\r', '\n'], ""));
+            message_id = proper_id(field.value);
         }
     }
     let from: Vec<Mailbox> = from.ok_or(Objection::BadFrom)?;
@@ -151,6 +152,13 @@ fn claims(header: &[u8]) -> Result<Claims, Objection> {
         return Err(Objection::SeveralFrom);
     }
     Ok(Claims { from, sender, message_id })
+}
+
+/// What can stand in the final reply: angle brackets with printable ASCII between them, and not too much of it.
+fn proper_id(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value.trim_ascii()).ok()?;
+    let sound = text.len() <= ID_LIMIT && text.starts_with('<') && text.ends_with('>') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    sound.then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -190,6 +198,16 @@ mod tests {
         }
         assert_eq!(judge("From: a@b.example\n\r\nx"), Err(Objection::BareLineEnds));
         assert_eq!(judge("From: a@b.example\r\n\r\nx\ry"), Err(Objection::BareLineEnds));
+    }
+
+    #[test]
+    fn only_a_proper_message_id_is_repeated() {
+        assert_eq!(proper_id(b" <1@b.example>").as_deref(), Some("<1@b.example>"));
+        assert_eq!(proper_id(b"\r\n\t<1@b.example>").as_deref(), Some("<1@b.example>"));
+        let long = format!("<{}@b.example>", "x".repeat(300));
+        for bad in [&b"1@b.example"[..], b"<1 2@b.example>", b"<1@\x00>", b"<\xff@b>", b"", long.as_bytes()] {
+            assert_eq!(proper_id(bad), None, "{}", bad.escape_ascii());
+        }
     }
 
     #[test]

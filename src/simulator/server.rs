@@ -74,9 +74,13 @@ impl Service {
                     (listener.accept().await, permit)
                 } => accepted,
             };
-            let (Ok((stream, peer)), Ok(permit)) = accepted else {
-                tokio::time::sleep(AFTER_FAILURE).await;
-                continue;
+            let (stream, peer, permit) = match accepted {
+                (Ok((stream, peer)), permit) => (stream, peer, permit),
+                (Err(error), _) => {
+                    tracing::warn!(%error, ?door, "could not accept a connection");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                    continue;
+                }
             };
             let service = self.clone();
             self.group.spawn(async move {

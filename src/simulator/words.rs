@@ -111,11 +111,6 @@ impl Session {
 
 /// What the final dot is answered when this fault is planned; `None` when the fault lies elsewhere.
 pub(super) fn final_refusal(fault: &Fault) -> Option<Reply> {
-    let exception = |name: &str| {
-        format!(
-            "STOREDRV.Submission.Exception:{name}; Failed to process message due to a permanent exception with message [BeginDiagnosticData]"
-        )
-    };
     if *fault == Fault::TooManyConnections {
         return Some(too_many_connections());
     }
@@ -123,8 +118,11 @@ pub(super) fn final_refusal(fault: &Fault) -> Option<Reply> {
         return Some(rate_exceeded());
     }
     if *fault == Fault::DailyRecipients {
-        let text = "The message can't be submitted because the sender's submission quota was exceeded.[EndDiagnosticData]";
-        let text = format!("{}{text} [Hostname={BACK}]", exception("SubmissionQuotaExceededException"));
+        let text = format!(
+            "STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message due to a permanent exception with \
+             message [BeginDiagnosticData]The message can't be submitted because the sender's submission quota was \
+             exceeded.[EndDiagnosticData] [Hostname={BACK}]"
+        );
         return Some(Reply::new(554, Enhanced(5, 2, 0), text));
     }
     if *fault == Fault::TenantExternalLimit {
@@ -200,6 +198,11 @@ pub(super) fn timed_out() -> Reply {
 
 pub(super) fn too_many_errors() -> Reply {
     Reply::new(421, Enhanced(4, 7, 0), "Too many errors on this connection, closing transmission channel")
+}
+
+/// RFC 4954 section 4.
+pub(super) fn response_too_long() -> Reply {
+    Reply::new(500, Enhanced(5, 5, 6), "Authentication exchange line is too long")
 }
 
 /// 503: the command is good, and comes too early or too often.

@@ -145,7 +145,7 @@ impl Conversation {
                         self.expecting = Expecting::Response(exchange);
                         ControlFlow::Break(Next::Read)
                     }
-                    Some(Line::TooLong) => self.scold(words::mistake(Mistake::TooLong)),
+                    Some(Line::TooLong) => self.scold(words::response_too_long()),
                     Some(Line::Whole(line)) => self.response(exchange, &line, now),
                 },
             };

@@ -203,7 +203,7 @@ impl Conversation {
         let octets = receiving.size();
         let number = self.world.mailroom.counters.messages.load(std::sync::atomic::Ordering::Relaxed);
         let message_id = claims.message_id.unwrap_or_else(|| format!("<{}.{number}@{}>", self.session.id, words::BACK));
-        tracing::debug!(connection = self.number, octets, %message_id, "accepted");
+        tracing::debug!(connection = self.number, octets, ?message_id, "accepted");
         self.world.mailroom.take(octets, || self.received(receiving, message_id.clone(), login, now));
         message_id
     }

@@ -206,6 +206,8 @@ fn commands_out_of_order_and_out_of_grammar() {
     "),
     );
     check(&[], &(signed_in() + "C: BDAT 3 LAST\\r\\nabc\\\nS: 502 5.3.3 Command not implemented\n-- close"));
+    let long = format!("C: AUTH XOAUTH2\nS: 334 …\nC: {}\nS: 500 5.5.6 Authentication exchange line is too long\n", "x".repeat(12_300));
+    check(&[], &(to_tls() + &long + AUTH));
     let long = format!("C: NOOP {}\nS: 500 5.5.2 Command too long\nC: NOOP\nS: 250 2.0.0 OK", "x".repeat(20_000));
     check(&[], &(GREETING.to_owned() + &long));
 }
