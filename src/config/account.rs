@@ -108,16 +108,20 @@ impl Account {
     }
 
     /// What the upstream must know; `hostname` is our name in EHLO. The files of private roots are read now.
-    pub(super) fn upstream(&self, hostname: &str, client: MakeClient<'_>) -> Result<upstream::Settings, Problem> {
+    pub(super) fn upstream(&self, hostname: &str, client: MakeClient<'_>) -> Result<upstream::Settings, Vec<Problem>> {
+        let (trust, credentials) = match (trust(self.roots.as_ref(), client), self.sign_in.credentials(client)) {
+            (Ok(trust), Ok(credentials)) => (trust, credentials),
+            (trust, credentials) => return Err(trust.err().into_iter().chain(credentials.err()).collect()),
+        };
         Ok(upstream::Settings {
             account: self.name.clone(),
             host: self.host.clone(),
             port: self.port,
             hostname: hostname.to_owned(),
             tls: self.tls,
-            trust: trust(self.roots.as_ref(), client)?,
+            trust,
             mailbox: self.mailbox.clone(),
-            credentials: self.sign_in.credentials(client)?,
+            credentials,
             connections: self.connections,
             waits: WAITS,
         })

@@ -154,7 +154,7 @@ impl Config {
         for account in &self.accounts {
             match account.upstream(&self.hostname, client) {
                 Ok(made) => settings.push(made),
-                Err(problem) => problems.push(problem),
+                Err(found) => problems.extend(found),
             }
         }
         if problems.is_empty() { Ok(settings) } else { Err(Problems::new(&self.source, problems)) }
