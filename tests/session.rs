@@ -1,5 +1,6 @@
 //! Conversations with devices, as transcripts: `C:` the client, `S:` the server, and between them in brackets
 //! what happens in the house.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use std::collections::HashMap;
 use std::sync::Arc;
