@@ -1,7 +1,9 @@
 //! A listener on a real socket, with clients that behave like devices, well and badly.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod support;
 
+use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +56,7 @@ impl Relay {
     }
 
     fn start_with(settings: Settings, senders: Senders) -> Self {
+        Log::install();
         let (spool, group) = (ScriptedSpool::new(), Group::new("listeners"));
         let (arrivals, _) = mpsc::channel(1);
         let intake = Intake::new(spool.clone(), Arc::new(senders), Clock::manual(Timestamp::from_millis(1_000)), arrivals);
@@ -398,6 +401,60 @@ async fn logins_are_checked_beside_the_conversations() {
         .await;
     device.expect("535 5.7.8 The name or the password is wrong\r\n235 2.7.0 Login OK\r\n250 2.1.0 Sender OK\r\n").await;
     assert_eq!(relay.spool.wait_for(1).await[0].origin.login.as_deref(), Some("scanner"));
+}
+
+#[tokio::test]
+async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    device.send("HELO \x1b[31mred\r\nMAIL FROM:<\x1b]0;title>\r\nRCPT TO:<admin\x1b[0m>\r\n").await;
+    device.send("RCPT TO:<a@b.example,c@d.example>\r\nDATA\r\nhi\n\r\n.\r\nQUIT\r\n").await;
+    device.rest().await;
+    let mut device = relay.connect().await;
+    device.send(b"\x16\x03\x01\x00").await;
+    device.rest().await;
+    let lines = logged();
+    assert_eq!(
+        lines[1..],
+        [
+            r#" INFO refused command client=127.0.0.1 listener=127.0.0.1:25 reply=553 5.1.3 "<admin?[0m>" is no mail address: each recipient is written as name@domain"#,
+            r#" INFO accepted entry=000000000001 client=127.0.0.1 listener=127.0.0.1:25 helo="\u{1b}[31mred" from=\u{1b}]0;title rule=1 send_as=scanner@contoso.com account=office recipients=2 to=a@b.example,c@d.example size=6 mended_lines=1"#,
+            r#" WARN refused client client=127.0.0.1 listener="127.0.0.1:25" reason=the client speaks TLS on a listener without TLS remedy="turn TLS/SSL off in the mail settings of the device""#,
+        ]
+    );
+}
+
+thread_local! {
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what is logged apart by thread. A test's runtime has one thread, so what its listener logs is its own.
+struct Log;
+
+impl Log {
+    fn install() {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false).with_writer(|| Log).init();
+        });
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.extend_from_slice(octets));
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines that this test's listener has logged.
+fn logged() -> Vec<String> {
+    LOG.with_borrow(|log| String::from_utf8(log.clone()).unwrap().lines().map(str::to_owned).collect())
 }
 
 #[tokio::test]

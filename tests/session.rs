@@ -1,5 +1,6 @@
 //! Conversations with devices, as transcripts: `C:` the client, `S:` the server, and between them in brackets
 //! what happens in the house.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use mailferry::message::{EntryId, Mailbox, Receipt};
 use mailferry::session::{Auth, Closing, Conditions, Next, Policy, Receiving, Refusal, Session};
 use mailferry::smtp::{Line, LineReader, Reply};
+use proptest::prelude::*;
 
 const MESSAGE_SIZE: u64 = 1000;
 
@@ -494,5 +496,46 @@ fn a_name_is_kept_only_when_it_was_verified() {
         let introduction = session.introduction();
         assert_eq!((introduction.helo.as_deref(), introduction.esmtp, introduction.login.as_deref()), (Some("printer"), true, want));
         assert!(!format!("{session:?}").contains("geheim"));
+    }
+}
+
+/// Lines that devices could send in any order, and lines that nobody should.
+fn line() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "EHLO x",
+        "HELO",
+        "MAIL FROM:<>",
+        "MAIL FROM:<> SIZE=5000",
+        "RCPT TO:<a@b>",
+        "RCPT TO:<c@d, e@f, g@h>",
+        "RCPT TO:<postmaster>",
+        "DATA",
+        ".",
+        "RSET",
+        "AUTH LOGIN",
+        "AUTH PLAIN AAA=",
+        "dQ==",
+        "*",
+        "PROXY TCP4 a b 1 2",
+        "NOOP",
+    ]);
+    prop_oneof![9 => known.prop_map(str::to_owned), 1 => "[ -~\u{e4}\u{0}\u{1b}]{0,700}"]
+}
+
+proptest! {
+    /// Each line gets one reply until the conversation ends, and [`Play::hear`] finds each fit to be sent.
+    #[test]
+    fn answers_anything_in_any_order(lines in prop::collection::vec(line(), 0..60)) {
+        let mut play = Play::begin(Policy { errors: 1000, ..policy(Auth::AcceptAny) });
+        for line in lines {
+            let in_content = matches!(play.place, Place::Content(..)) && line != ".";
+            play.said.clear();
+            play.say(&line);
+            prop_assert_eq!(play.said.is_empty(), in_content, "{:?} was answered by {:?}", line, play.said);
+            prop_assert!(!play.said.iter().any(|said| said.starts_with("250 2.0.0 Queued")) || line == ".");
+            if matches!(play.place, Place::Closed(_)) {
+                break;
+            }
+        }
     }
 }

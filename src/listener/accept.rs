@@ -12,9 +12,10 @@ use crate::intake::Intake;
 use crate::session::Farewell;
 use crate::tasks::Group;
 
+use super::Settings;
 use super::admission::{Connections, allowed};
 use super::connection::Connection;
-use super::{Settings, serve};
+use super::serve::{self, End};
 
 /// How long to wait after a failed accept: with no descriptors left, trying at once would only burn a processor.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -95,12 +96,8 @@ impl Door {
 
     /// Tells a client why it is not served. It keeps its place as long as that takes.
     fn turn_away(&self, mut connection: Connection, client: IpAddr, place: OwnedSemaphorePermit, why: Farewell) {
-        let remedy = match why {
-            Farewell::NotAllowed => "if it may send here: add its address under `allow` of this listener",
-            Farewell::TooManyConnections => "if it needs them: raise the limit of connections for each client",
-            Farewell::Idle | Farewell::Expired | Farewell::Stopping => "",
-        };
-        tracing::warn!(%client, listener = %self.settings.name, reason = ?why, remedy, "refused client");
+        let end = End::Farewell(why);
+        tracing::warn!(%client, listener = %self.settings.name, reason = %end, remedy = end.remedy(), "refused client");
         connection.say(&why.reply());
         self.group.spawn(async move {
             connection.close().await;

@@ -22,16 +22,6 @@ pub(super) enum Foreign {
 
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-impl Foreign {
-    /// What it means, and what to do, for the log.
-    pub(super) fn remedy(self) -> &'static str {
-        match self {
-            Self::Tls => "the device tries TLS on a listener without TLS: turn TLS/SSL off in the device's mail settings",
-            Self::Proxy => "a proxy sends PROXY headers, which are not taken here: turn them off on the proxy",
-        }
-    }
-}
-
 /// Judges what came first on a connection, or first after a complete line. No line of text begins with an octet
 /// that is looked at here; telnet's 0xFF is the session's affair.
 pub(super) fn judge(octets: &[u8]) -> First {

@@ -129,7 +129,7 @@ fn log_accepted(talk: &Talk, receiving: &Receiving, accepted: &Accepted, line_en
         entry = %accepted.receipt.entry(),
         client = %talk.client,
         listener = %talk.door.settings.name,
-        helo = receiving.introduction().helo.as_deref().map(|name| name.escape_debug().to_string()),
+        helo = receiving.introduction().helo.as_deref(),
         from = %sender.as_str().escape_debug(),
         // Counted from one, as people count the rules in a file.
         rule = accepted.rule + 1,
@@ -148,7 +148,7 @@ fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
     tracing::warn!(
         client = %talk.client,
         listener = %talk.door.settings.name,
-        helo = receiving.introduction().helo.as_deref().map(|name| name.escape_debug().to_string()),
+        helo = receiving.introduction().helo.as_deref(),
         from = %sender.as_str().escape_debug(),
         recipients = recipients.len(),
         to = %shown(recipients),
@@ -160,12 +160,12 @@ fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
 fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
     let remedy = match end {
         End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => {
-            "the device ended its message with LF . LF; only CRLF . CRLF ends one: set its line ends to CRLF"
+            Some("the device ended its message with LF . LF, and only CRLF . CRLF ends one: set its line ends to CRLF")
         }
-        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) => "",
+        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) => None,
     };
     tracing::warn!(
-        client = %talk.client, listener = %talk.door.settings.name, octets = arrival.size, reason = ?end, remedy,
+        client = %talk.client, listener = %talk.door.settings.name, octets = arrival.size, reason = %end, remedy,
         "message was not finished"
     );
 }

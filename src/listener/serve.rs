@@ -1,11 +1,12 @@
 //! Carries one conversation: lines to the session, replies to the socket.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::intake::Storage;
 use crate::session::{Closing, Conditions, Farewell, Next, Session, Verifying};
-use crate::smtp::{Line, LineReader};
+use crate::smtp::{Line, LineReader, Reply};
 
 use super::accept::Door;
 use super::admission::Admission;
@@ -28,6 +29,43 @@ pub(super) enum End {
     Closing(Closing),
     /// The client does not speak SMTP.
     Foreign(Foreign),
+}
+
+/// In words, for the log.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "the client left",
+            Self::Farewell(Farewell::Idle) => "nothing was sent for too long",
+            Self::Farewell(Farewell::Expired) => "the connection has lasted too long",
+            Self::Farewell(Farewell::Stopping) => "the relay is stopping",
+            Self::Farewell(Farewell::TooManyConnections) => "the client has too many connections",
+            Self::Farewell(Farewell::NotAllowed) => "the client's address is not on the list",
+            Self::Closing(Closing::Quit) => "the client said QUIT",
+            Self::Closing(Closing::Http) => "the client speaks HTTP",
+            Self::Closing(Closing::Bdat) => "the client sends in chunks",
+            Self::Closing(Closing::TooManyErrors) => "the client made too many errors",
+            Self::Foreign(Foreign::Tls) => "the client speaks TLS on a listener without TLS",
+            Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
+        })
+    }
+}
+
+impl End {
+    /// What a person can do about it, for the log.
+    pub(super) fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Gone | Self::Closing(Closing::Quit) => None,
+            Self::Farewell(Farewell::Idle | Farewell::Expired | Farewell::Stopping) => None,
+            Self::Farewell(Farewell::TooManyConnections) => Some("if it needs them: raise the limit of connections for one client"),
+            Self::Farewell(Farewell::NotAllowed) => Some("if it may send here: add its address under `allow` of this listener"),
+            Self::Closing(Closing::Http) => Some("a web client speaks to the mail port: look at what runs on that machine"),
+            Self::Closing(Closing::Bdat) => Some("turn CHUNKING (BDAT) off on the device: it is not offered here"),
+            Self::Closing(Closing::TooManyErrors) => Some("compare the mail settings of the device with those of this listener"),
+            Self::Foreign(Foreign::Tls) => Some("turn TLS/SSL off in the mail settings of the device"),
+            Self::Foreign(Foreign::Proxy) => Some("turn PROXY headers off on the proxy: they are not taken here"),
+        }
+    }
 }
 
 /// A conversation with what it needs from the house.
@@ -99,6 +137,7 @@ impl Talk {
         loop {
             match next {
                 Next::Reply(session, reply) => {
+                    self.note(&reply);
                     self.connection.say(&reply);
                     if self.connection.has_said_much() {
                         self.connection.flush().await;
@@ -121,6 +160,13 @@ impl Talk {
         }
     }
 
+    /// Leaves a trace of a command that was refused: often all that a person has to find out what a device does wrong.
+    fn note(&self, reply: &Reply) {
+        if reply.is_permanent() || reply.is_transient() {
+            tracing::info!(client = %self.client, listener = %self.door.settings.name, %reply, "refused command");
+        }
+    }
+
     /// Checks a password where it holds nobody up, a few at a time over all conversations.
     async fn verify(&mut self, verifying: Verifying) -> Result<Next, End> {
         self.connection.flush().await;
@@ -137,37 +183,21 @@ impl Talk {
         let (client, listener) = (self.client, self.door.settings.name.as_str());
         match end {
             // Health checks end like this all day long.
-            End::Gone => tracing::debug!(%client, listener, "client left"),
-            End::Farewell(why) => {
-                tracing::debug!(%client, listener, reason = ?why, "ended session");
-                self.connection.say(&why.reply());
-                self.connection.close().await;
+            End::Gone | End::Closing(Closing::Quit) | End::Farewell(_) => {
+                tracing::debug!(%client, listener, reason = %end, "ended session")
             }
-            End::Closing(Closing::Quit) => {
-                tracing::debug!(%client, listener, "client quit");
-                self.connection.flush().await;
-                if !self.connection.input.is_empty() {
-                    self.connection.close().await;
-                }
-            }
-            End::Closing(why) => {
-                tracing::warn!(%client, listener, reason = ?why, remedy = remedy(why), "refused client");
-                self.connection.close().await;
-            }
-            End::Foreign(foreign) => {
-                tracing::warn!(%client, listener, reason = ?foreign, remedy = foreign.remedy(), "refused client");
-                self.connection.close().await;
+            End::Closing(_) | End::Foreign(_) => {
+                tracing::warn!(%client, listener, reason = %end, remedy = end.remedy(), "refused client");
             }
         }
-    }
-}
-
-/// What to do about a session that ended itself, for the log.
-fn remedy(why: Closing) -> &'static str {
-    match why {
-        Closing::Quit => "",
-        Closing::Http => "a web client speaks to the mail port: look at what runs on that machine",
-        Closing::Bdat => "the device sends in chunks although that is not offered: turn CHUNKING (BDAT) off on it",
-        Closing::TooManyErrors => "what it sends is mostly no SMTP: compare its mail settings with those of this listener",
+        if let End::Farewell(why) = end {
+            self.connection.say(&why.reply());
+        }
+        match end {
+            End::Gone => {}
+            // The usual end: nothing that could be lost, so one system call less.
+            End::Closing(Closing::Quit) if self.connection.input.is_empty() => self.connection.flush().await,
+            End::Closing(_) | End::Farewell(_) | End::Foreign(_) => self.connection.close().await,
+        }
     }
 }

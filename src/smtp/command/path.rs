@@ -13,9 +13,8 @@ impl<'a> Argument<'a> {
     /// Finds where the addresses end: before the first word that can only be a parameter.
     pub(super) fn read(text: &'a str) -> Self {
         let text = text.trim_start_matches(|c: char| c == ':' || is_space(c)).trim_end_matches(is_space);
-        let mut scan = Scan::new(text);
         let mut bracketed = false;
-        while let Some((at, c)) = scan.next() {
+        for (at, c) in Scan::new(text) {
             match c {
                 '<' => bracketed = true,
                 '>' => bracketed = false,
