@@ -9,25 +9,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// What a load came to.
-pub struct Outcome {
-    pub messages: usize,
-    pub elapsed: Duration,
+pub(crate) struct Outcome {
+    pub(crate) messages: usize,
+    pub(crate) elapsed: Duration,
     /// From connect to the 250 after the dot, sorted.
-    pub latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 impl Outcome {
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.messages as f64 / self.elapsed.as_secs_f64()
     }
 
-    pub fn percentile(&self, percent: usize) -> Duration {
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         self.latencies[(self.latencies.len() - 1) * percent / 100]
     }
 }
 
 /// A message of about `size` octets, dots and line ends as the wire wants them, ended by the dot.
-pub fn message(size: usize) -> Vec<u8> {
+pub(crate) fn message(size: usize) -> Vec<u8> {
     let mut text = b"From: \"Copier\" <copier@office.local>\r\nTo: user@example.com\r\nSubject: Scan\r\nMIME-Version: 1.0\r\n\r\n".to_vec();
     while text.len() < size {
         text.extend_from_slice(b"JVBERi0xLjQKJcOkw7zDtsOfCjIgMCBvYmoKPDwvTGVuZ3RoIDMgMCBSL0ZpbHRlci9GbGF0ZURl\r\n");
@@ -37,7 +37,7 @@ pub fn message(size: usize) -> Vec<u8> {
 }
 
 /// Sends `messages` messages from `devices` devices at once.
-pub async fn send(to: SocketAddr, devices: usize, messages: usize, content: Arc<Vec<u8>>) -> Outcome {
+pub(crate) async fn send(to: SocketAddr, devices: usize, messages: usize, content: Arc<Vec<u8>>) -> Outcome {
     let left = Arc::new(AtomicUsize::new(messages));
     let begun = Instant::now();
     let tasks: Vec<_> = (0..devices)

@@ -12,17 +12,17 @@ use mailferry::simulator::{Keep, Limits, Rehearsal, Settings, Simulator};
 use crate::load;
 
 /// The simulator's runtime and the relay's process.
-pub struct Relay {
+pub(crate) struct Relay {
     simulator: Simulator,
     process: Child,
     listener: SocketAddr,
-    pub start_to_greeting: Duration,
+    pub(crate) start_to_greeting: Duration,
     _folder: tempfile::TempDir,
 }
 
 impl Relay {
     /// Starts a relay that may use twenty connections and sends without pacing.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let settings = Settings { keep: Keep::Nothing, limits: Limits { connections: None, ..Limits::default() }, ..Settings::default() };
         let simulator = Simulator::start(settings, Clock::system()).await.expect("a simulator");
         let folder = tempfile::tempdir().expect("a folder");
@@ -58,7 +58,7 @@ impl Relay {
     }
 
     /// Sends, and waits until the simulator has all of it.
-    pub async fn send(&self, devices: usize, messages: usize, content: &Arc<Vec<u8>>) -> load::Outcome {
+    pub(crate) async fn send(&self, devices: usize, messages: usize, content: &Arc<Vec<u8>>) -> load::Outcome {
         let before = self.simulator.counts().messages;
         let outcome = load::send(self.listener, devices, messages, content.clone()).await;
         while self.simulator.counts().messages < before + messages as u64 {
@@ -69,7 +69,7 @@ impl Relay {
     }
 
     /// CPU that the process has used, its ended threads included; counted in hundredths of a second.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("its figures");
         // The name in parentheses may hold spaces: utime and stime are the 12th and 13th behind it.
         let behind_name = text.rsplit_once(')').expect("a name").1;
@@ -78,16 +78,16 @@ impl Relay {
     }
 
     /// Its resident memory in kilobytes.
-    pub fn memory_kb(&self) -> u64 {
+    pub(crate) fn memory_kb(&self) -> u64 {
         self.status("VmRSS")
     }
 
     /// The most memory it had since [`Relay::reset_peak`], in kilobytes.
-    pub fn peak_kb(&self) -> u64 {
+    pub(crate) fn peak_kb(&self) -> u64 {
         self.status("VmHWM")
     }
 
-    pub fn reset_peak(&self) {
+    pub(crate) fn reset_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("clear_refs");
     }
 
@@ -97,7 +97,7 @@ impl Relay {
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         let pid = rustix::process::Pid::from_raw(self.process.id() as i32).expect("a process");
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
         self.process.wait().expect("it ends");

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use mailferry::simulator::{Planned, Received, Rehearsal, Settings, Simulator};
 
 /// Generous: a condition that holds on an idle machine in milliseconds must hold within this on a busy one.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A rehearsal on any free port, with short pauses between attempts.
-pub fn rehearsal() -> Rehearsal {
+pub(crate) fn rehearsal() -> Rehearsal {
     Rehearsal {
         listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         http: None,
@@ -28,18 +28,18 @@ pub fn rehearsal() -> Rehearsal {
 }
 
 /// A simulator and a folder for a relay's files.
-pub struct World {
-    pub simulator: Simulator,
-    pub folder: tempfile::TempDir,
-    pub config: PathBuf,
+pub(crate) struct World {
+    pub(crate) simulator: Simulator,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) config: PathBuf,
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Settings::default(), &rehearsal()).await
     }
 
-    pub async fn with(settings: Settings, rehearsal: &Rehearsal) -> Self {
+    pub(crate) async fn with(settings: Settings, rehearsal: &Rehearsal) -> Self {
         let simulator = Simulator::start(settings, Clock::system()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = rehearsal.write(folder.path(), &simulator).unwrap();
@@ -47,25 +47,25 @@ impl World {
     }
 
     /// Makes these go wrong, and nothing else.
-    pub fn faults<const N: usize>(&self, faults: [&str; N]) {
+    pub(crate) fn faults<const N: usize>(&self, faults: [&str; N]) {
         self.simulator.set_faults(faults.iter().map(|fault| fault.parse::<Planned>().unwrap()).collect());
     }
 
     /// Waits for so many messages; gives what arrived.
-    pub async fn arrived(&self, messages: usize) -> Vec<Arc<Received>> {
+    pub(crate) async fn arrived(&self, messages: usize) -> Vec<Arc<Received>> {
         assert!(self.simulator.wait_for(messages as u64, PATIENCE).await, "{messages} messages, not {}", self.simulator.counts().messages);
         self.simulator.received()
     }
 
     /// Starts a relay in this process.
-    pub async fn relay(&self) -> Relay {
+    pub(crate) async fn relay(&self) -> Relay {
         let config = config::load(Some(&self.config), &config::Surroundings::system()).unwrap_or_else(|problems| panic!("{problems}"));
         Relay::start(config, Clock::system()).await.unwrap()
     }
 }
 
 /// Waits until `condition` holds.
-pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !condition().await {
         assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
@@ -74,14 +74,14 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 }
 
 /// A relay in a process of its own, so that it can be killed.
-pub struct Process {
-    pub child: Child,
-    pub listener: SocketAddr,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) listener: SocketAddr,
 }
 
 impl Process {
     /// Starts the program and waits until it listens. Its log goes on to be read, so that it never blocks.
-    pub fn spawn(config: &Path) -> Self {
+    pub(crate) fn spawn(config: &Path) -> Self {
         let mut child =
             Command::new(env!("CARGO_BIN_EXE_mailferry")).args(["run", "--config"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -100,13 +100,13 @@ impl Process {
     }
 
     /// SIGKILL: what no process can prepare for.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM; gives the exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap().code()
@@ -114,14 +114,14 @@ impl Process {
 }
 
 /// A device that waits for every reply.
-pub struct Device {
+pub(crate) struct Device {
     reader: BufReader<TcpStream>,
     writer: TcpStream,
 }
 
 impl Device {
     /// Connects and reads the greeting.
-    pub fn connect(to: SocketAddr) -> std::io::Result<Self> {
+    pub(crate) fn connect(to: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(to)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
@@ -131,7 +131,7 @@ impl Device {
     }
 
     /// Reads one reply, all its lines.
-    pub fn reply(&mut self) -> std::io::Result<String> {
+    pub(crate) fn reply(&mut self) -> std::io::Result<String> {
         let mut text = String::new();
         loop {
             let start = text.len();
@@ -145,13 +145,13 @@ impl Device {
     }
 
     /// Sends octets and reads one reply.
-    pub fn say(&mut self, octets: impl AsRef<[u8]>) -> std::io::Result<String> {
+    pub(crate) fn say(&mut self, octets: impl AsRef<[u8]>) -> std::io::Result<String> {
         self.writer.write_all(octets.as_ref())?;
         self.reply()
     }
 
     /// Sends one message, whose content has CRLF line ends and no dots to stuff; gives the last reply.
-    pub fn send(&mut self, from: &str, to: &[&str], content: impl AsRef<[u8]>) -> std::io::Result<String> {
+    pub(crate) fn send(&mut self, from: &str, to: &[&str], content: impl AsRef<[u8]>) -> std::io::Result<String> {
         for command in std::iter::once(format!("MAIL FROM:<{from}>\r\n")).chain(to.iter().map(|to| format!("RCPT TO:<{to}>\r\n"))) {
             let reply = self.say(command)?;
             if !reply.starts_with("250") {
@@ -165,7 +165,7 @@ impl Device {
 }
 
 /// Connects and sends one message.
-pub fn send(to: SocketAddr, from: &str, recipients: &[&str], content: impl AsRef<[u8]>) -> std::io::Result<String> {
+pub(crate) fn send(to: SocketAddr, from: &str, recipients: &[&str], content: impl AsRef<[u8]>) -> std::io::Result<String> {
     let mut device = Device::connect(to)?;
     device.say("EHLO device\r\n")?;
     device.send(from, recipients, content)
