@@ -47,7 +47,11 @@ async fn idle() {
         relay.stop().await;
     }
     starts.sort();
-    println!("idle                      memory {:.1} MB (goal under 10), start to greeting {} ms (goal under 50)", memory as f64 / 1e3, starts[2].as_millis());
+    println!(
+        "idle                      memory {:.1} MB (goal under 10), start to greeting {} ms (goal under 50)",
+        memory as f64 / 1e3,
+        starts[2].as_millis()
+    );
 }
 
 async fn small(size: usize) {

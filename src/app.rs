@@ -17,8 +17,8 @@ use crate::config::{Account, Config, Problems};
 use crate::control::{self, ControlError, Desk};
 use crate::courier;
 use crate::intake::Intake;
-use crate::message::AccountName;
 use crate::listener::{Connections, ListenError, Listener};
+use crate::message::AccountName;
 use crate::scheduler::Scheduler;
 use crate::spool::{OpenError, Recovery, Spool, SpoolError, SqliteSpool};
 use crate::status::{self, StatusError};
@@ -89,7 +89,12 @@ impl Relay {
         }
     }
 
-    async fn start_with(spool: &Arc<dyn Spool>, upstreams: HashMap<AccountName, Upstream>, config: Config, clock: Clock) -> Result<Self, StartError> {
+    async fn start_with(
+        spool: &Arc<dyn Spool>,
+        upstreams: HashMap<AccountName, Upstream>,
+        config: Config,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
         let groups = Groups {
             listeners: Group::new("listeners"),
             scheduler: Group::new("scheduler"),
@@ -105,7 +110,8 @@ impl Relay {
         let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
         let limits: Vec<_> = config.accounts.iter().map(Account::limits).collect();
         let courier = Arc::new(courier::Relay::new(spool.clone(), upstreams, config.hostname.clone()));
-        let scheduler = Scheduler::new(&limits, config.retry, spool.clone(), courier.clone(), clock.clone(), arrivals, groups.attempts.clone()).await?;
+        let scheduler =
+            Scheduler::new(&limits, config.retry, spool.clone(), courier.clone(), clock.clone(), arrivals, groups.attempts.clone()).await?;
 
         let names = listeners.iter().map(SocketAddr::to_string).collect();
         let desk = Desk::running(spool.clone(), clock.clone(), names, scheduler.status());

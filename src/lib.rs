@@ -13,19 +13,19 @@ pub mod smtp;
 
 pub mod delivery;
 
-pub mod session;
-pub mod senders;
-pub mod rewrite;
-pub mod spool;
-pub mod intake;
-pub mod oauth;
-pub mod upstream;
-pub mod courier;
-pub mod scheduler;
 pub mod control;
+pub mod courier;
+pub mod intake;
 pub mod listener;
-pub mod status;
+pub mod oauth;
+pub mod rewrite;
+pub mod scheduler;
+pub mod senders;
+pub mod session;
 pub mod simulator;
+pub mod spool;
+pub mod status;
+pub mod upstream;
 
 pub mod config;
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
 /// Places where octets are judged without touching anything: a room, or a file or folder in one.
-const PURE: [&str; 7] = ["message", "smtp", "senders", "rewrite", "session", "scheduler/plan", "upstream/dialogue"];
+const PURE: [&str; 8] = ["message", "smtp", "senders", "rewrite", "session", "scheduler/lane", "scheduler/settle", "upstream/dialogue"];
 
 /// What such a place may not mention; a star stands for any ending.
 const OUTSIDE: [&[&str]; 7] = [

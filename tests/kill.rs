@@ -57,8 +57,16 @@ async fn every_promise_survives_kills() {
     let kills: u32 = std::env::var("MAILFERRY_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let settings = Settings { keep: Keep::Latest { messages: 1_000_000, octets: 4 << 30 }, ..Settings::default() };
     let world = World::with(settings, &world::rehearsal()).await;
-    let load = Arc::new(Load { relay: Mutex::new(None), promised: Mutex::default(), next: AtomicU64::new(1), stop: AtomicBool::new(false) });
-    let devices: Vec<_> = (0..DEVICES).map(|_| std::thread::spawn({ let load = load.clone(); move || device(&load) })).collect();
+    let load =
+        Arc::new(Load { relay: Mutex::new(None), promised: Mutex::default(), next: AtomicU64::new(1), stop: AtomicBool::new(false) });
+    let devices: Vec<_> = (0..DEVICES)
+        .map(|_| {
+            std::thread::spawn({
+                let load = load.clone();
+                move || device(&load)
+            })
+        })
+        .collect();
 
     let mut killed_at = Vec::new();
     for kill in 0..kills {
@@ -90,7 +98,10 @@ async fn every_promise_survives_kills() {
     let mut arrived: HashMap<u64, Vec<_>> = HashMap::new();
     for received in world.simulator.received() {
         let number = number_of(&received.content);
-        assert!(String::from_utf8_lossy(&received.content).ends_with(content(number).split_once("\r\n\r\n").unwrap().1), "{number} is changed");
+        assert!(
+            String::from_utf8_lossy(&received.content).ends_with(content(number).split_once("\r\n\r\n").unwrap().1),
+            "{number} is changed"
+        );
         arrived.entry(number).or_default().push(received);
     }
     let promised = load.promised.lock().unwrap().clone();

@@ -8,10 +8,11 @@ use std::time::Duration;
 use mailferry::app::Relay;
 use mailferry::control::protocol::{Answer, Health, Listed, Request};
 use mailferry::simulator::{Received, Settings};
-use world::{Device, PATIENCE, World, send, until};
+use world::{Device, World, send, until};
 
 const COPIER: &str = "copier@printers.local";
-const SCAN: &str = "From: \"Copier\" <copier@printers.local>\r\nTo: anna@example.com\r\nBcc: boss@example.com\r\nSubject: Scan\r\n\r\nOne page.\r\n";
+const SCAN: &str =
+    "From: \"Copier\" <copier@printers.local>\r\nTo: anna@example.com\r\nBcc: boss@example.com\r\nSubject: Scan\r\n\r\nOne page.\r\n";
 
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
@@ -59,7 +60,12 @@ async fn a_scan_arrives_as_somebody_the_tenant_allows() {
     assert!(reply.starts_with("250 2.0.0 "), "{reply}");
 
     let received = world.arrived(1).await.remove(0);
-    assert_eq!(field(&received, "From"), ["\"Copier\" <noreply@contoso.com>"].map(|from| from.replace('"', "")), "{}", String::from_utf8_lossy(&received.content));
+    assert_eq!(
+        field(&received, "From"),
+        ["\"Copier\" <noreply@contoso.com>"].map(|from| from.replace('"', "")),
+        "{}",
+        String::from_utf8_lossy(&received.content)
+    );
     assert_eq!(received.envelope.sender.as_str(), "noreply@contoso.com");
     assert_eq!(received.envelope.recipients.iter().map(|to| to.as_str()).collect::<Vec<_>>(), ["anna@example.com", "boss@example.com"]);
     assert_eq!(received.mailbox.as_str(), "scanner@contoso.com");
@@ -183,9 +189,24 @@ async fn recovers_from(fault: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trouble_on_the_way_delays_and_loses_nothing() {
     let faults = [
-        "greeting*2", "starttls-missing*2", "wrong-certificate-name*2", "untrusted-ca*2", "temporary*2", "drop=connect*2", "drop=ehlo*2",
-        "drop=starttls*2", "drop=auth*2", "drop=mail*2", "drop=rcpt*2", "drop=data*2", "drop=content*2", "drop=final*2",
-        "reply=mail:421 4.3.2 Service not available*2", "reply=final:451 4.3.0 Later*2", "token-error*2", "token-malformed*2",
+        "greeting*2",
+        "starttls-missing*2",
+        "wrong-certificate-name*2",
+        "untrusted-ca*2",
+        "temporary*2",
+        "drop=connect*2",
+        "drop=ehlo*2",
+        "drop=starttls*2",
+        "drop=auth*2",
+        "drop=mail*2",
+        "drop=rcpt*2",
+        "drop=data*2",
+        "drop=content*2",
+        "drop=final*2",
+        "reply=mail:421 4.3.2 Service not available*2",
+        "reply=final:451 4.3.0 Later*2",
+        "token-error*2",
+        "token-malformed*2",
     ];
     for fault in faults {
         recovers_from(fault).await;
@@ -194,7 +215,14 @@ async fn trouble_on_the_way_delays_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trouble_with_the_account_holds_its_mail_until_it_is_mended() {
-    for fault in ["smtp-auth-off-tenant*2", "smtp-auth-off-mailbox*2", "token-identity*3", "token-wrong-secret*2", "aadsts=700016*2", "sent-items-full*2"] {
+    for fault in [
+        "smtp-auth-off-tenant*2",
+        "smtp-auth-off-mailbox*2",
+        "token-identity*3",
+        "token-wrong-secret*2",
+        "aadsts=700016*2",
+        "sent-items-full*2",
+    ] {
         recovers_from(fault).await;
     }
 }
@@ -278,7 +306,8 @@ async fn two_relays_live_in_one_process_but_not_in_one_folder() {
     scan(second.listeners()[0], &["anna@example.com"]).await;
     two.arrived(1).await;
     assert_eq!(one.simulator.counts().messages, 0);
-    let config = mailferry::config::load(Some(&one.config), &mailferry::config::Surroundings::system()).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = mailferry::config::load(Some(&one.config), &mailferry::config::Surroundings::system())
+        .unwrap_or_else(|problems| panic!("{problems}"));
     let Err(error) = Relay::start(config, mailferry::clock::Clock::system()).await else { panic!("a second relay got the folder") };
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains(&std::process::id().to_string()), "{cause}");

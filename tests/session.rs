@@ -261,7 +261,7 @@ fn postmaster_is_the_operator() {
         C: MAIL FROM:<>
         S: 250 2.1.0 Sender OK
         C: RCPT TO:<postmaster>
-        S: 550 5.1.1 Nobody is postmaster here: `operator` in the configuration can name an address
+        S: 550 5.1.1 Nobody is postmaster here: send to an address with a domain
         ",
     );
 }

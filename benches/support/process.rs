@@ -29,7 +29,7 @@ impl Relay {
         let rehearsal = Rehearsal {
             listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             http: None,
-            account: "    limits: { connections: 20, messages_per_minute: 100000000 }\n".into(),
+            account: "    limits: { connections: 20, messages_per_minute: none }\n".into(),
             more: "message_size: 40 MB\n".into(),
         };
         let config = rehearsal.write(folder.path(), &simulator).expect("a configuration");

@@ -60,7 +60,11 @@ async fn demonstrate(once: bool) -> Exit {
         Ok(simulator) => simulator,
         Err(error) => return complain(&error),
     };
-    steps.tell(format!("a simulated Microsoft 365 listens on {} (STARTTLS, XOAUTH2); tokens at {}", simulator.smtp_addr(), simulator.token_url()));
+    steps.tell(format!(
+        "a simulated Microsoft 365 listens on {} (STARTTLS, XOAUTH2); tokens at {}",
+        simulator.smtp_addr(),
+        simulator.token_url()
+    ));
     let relay = match start_relay(folder.path(), &simulator).await {
         Ok(relay) => relay,
         Err(exit) => return exit,
@@ -106,7 +110,10 @@ async fn scan(steps: &Steps, listener: SocketAddr, simulator: &Simulator) -> Exi
         return complain_in_words("mailferry: the scan did not arrive within 30 seconds; please report this with the lines above");
     };
     let tls = received.session.tls.as_deref().unwrap_or("no TLS");
-    steps.tell(format!("mailferry fetched a token, signed in as {} over {tls}, and sent the scan as {}", received.mailbox, received.envelope.sender));
+    steps.tell(format!(
+        "mailferry fetched a token, signed in as {} over {tls}, and sent the scan as {}",
+        received.mailbox, received.envelope.sender
+    ));
     steps.tell(format!("Microsoft 365 took it as {}", received.message_id));
     say("");
     say(compare::side_by_side(sent.as_bytes(), &received.content));

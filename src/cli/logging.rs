@@ -188,7 +188,11 @@ mod tests {
         Found {
             entry: Some("1qvx00000001".into()),
             message: "accepted".into(),
-            fields: vec![("helo", Value::Text("my\u{1b}[31m \"x\"".into())), ("to", Value::Text("a@b".into())), ("size", Value::Bare("12".into()))],
+            fields: vec![
+                ("helo", Value::Text("my\u{1b}[31m \"x\"".into())),
+                ("to", Value::Text("a@b".into())),
+                ("size", Value::Bare("12".into())),
+            ],
         }
     }
 

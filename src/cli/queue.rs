@@ -73,7 +73,10 @@ fn with_queue(config: &ConfigArgument, command: impl AsyncFnOnce(&Queue) -> Exit
 /// No relay runs: the command takes the spool itself, as long as it needs it.
 async fn with_stopped(config: &Config, command: impl AsyncFnOnce(&Queue) -> Exit) -> Exit {
     if !config.spool.dir.exists() {
-        return complain_in_words(&format!("mailferry: there is no queue at {}: no relay has run with this configuration", config.spool.dir.display()));
+        return complain_in_words(&format!(
+            "mailferry: there is no queue at {}: no relay has run with this configuration",
+            config.spool.dir.display()
+        ));
     }
     let clock = Clock::system();
     match SqliteSpool::open(config.spool.clone(), clock.clone()) {
@@ -152,10 +155,13 @@ fn in_words(entry: &Shown) -> String {
     let listed = &entry.listed;
     let mut rows: Vec<(&str, String)> = vec![
         ("entry", listed.id.to_string()),
-        ("state", match &listed.next_attempt {
-            Some(at) => format!("{}, next attempt {at}", listed.state),
-            None => listed.state.clone(),
-        }),
+        (
+            "state",
+            match &listed.next_attempt {
+                Some(at) => format!("{}, next attempt {at}", listed.state),
+                None => listed.state.clone(),
+            },
+        ),
         ("received", format!("{} ({} ago)", listed.received, age(listed.age_seconds))),
         ("size", size(listed.size)),
         ("client", format!("{} at listener {}", listed.client, entry.listener)),

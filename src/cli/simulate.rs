@@ -53,8 +53,13 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 }
 
 async fn simulate(arguments: &Arguments) -> Exit {
-    let settings =
-        Settings { smtp: arguments.smtp, token: arguments.token, organisation: arguments.organisation(), faults: arguments.faults.clone(), ..Settings::default() };
+    let settings = Settings {
+        smtp: arguments.smtp,
+        token: arguments.token,
+        organisation: arguments.organisation(),
+        faults: arguments.faults.clone(),
+        ..Settings::default()
+    };
     let simulator = match Simulator::start(settings, Clock::system()).await {
         Ok(simulator) => simulator,
         Err(error) => return complain(&error),

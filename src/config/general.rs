@@ -40,6 +40,8 @@ pub(super) const RETRY_KEYS: &[&str] = &["first", "longest"];
 /// Keys of `log`.
 pub(super) const LOG_KEYS: &[&str] = &["format", "level"];
 
+/// Shorter pauses between attempts would be a load, not patience; tests and rehearsals want them short.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -184,7 +186,7 @@ fn read_spool(reader: &Reader<'_>, root: &Section<'_>) -> spool::Settings {
 
 fn read_retry(reader: &Reader<'_>, root: &Section<'_>) -> Retry {
     let section = root.inner(reader, "retry", RETRY_KEYS);
-    let time = |key, default| section.or(key, default, |field| field.duration(reader, SECOND..=DAY));
+    let time = |key, default| section.or(key, default, |field| field.duration(reader, SHORTEST_PAUSE..=DAY));
     let retry = Retry { first: time("first", 30 * SECOND), longest: time("longest", HOUR) };
     if retry.first > retry.longest
         && let Some(field) = section.get("first").or_else(|| section.get("longest"))

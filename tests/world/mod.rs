@@ -22,7 +22,7 @@ pub(crate) fn rehearsal() -> Rehearsal {
     Rehearsal {
         listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         http: None,
-        account: "    limits: { messages_per_minute: 1000000 }\n".into(),
+        account: "    limits: { messages_per_minute: none }\n".into(),
         more: "retry: { first: 50ms, longest: 500ms }\n".into(),
     }
 }

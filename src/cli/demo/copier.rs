@@ -66,7 +66,9 @@ pub(super) fn send(relay: SocketAddr, message: &str) -> io::Result<Dialogue> {
     stream.set_write_timeout(Some(WAIT))?;
     let mut talk = Talk { reader: BufReader::new(stream.try_clone()?), writer: stream, said: Vec::new() };
     talk.hear()?;
-    for command in ["EHLO copier", "MAIL FROM:<copier@printers.local>", "RCPT TO:<anna@example.com>", "RCPT TO:<archive@example.com>", "DATA"] {
+    for command in
+        ["EHLO copier", "MAIL FROM:<copier@printers.local>", "RCPT TO:<anna@example.com>", "RCPT TO:<archive@example.com>", "DATA"]
+    {
         talk.say(command)?;
         talk.hear()?;
     }
