@@ -46,6 +46,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+/// More than any disk: a reserve of this much accepts nothing, which rehearses a full disk.
+const EXABYTE: u64 = 1_000_000_000_000_000_000;
 const TERABYTE: u64 = 1_000_000_000_000;
 
 /// Bodies up to this go into the database's row: a file of its own costs more than a row of this size.
@@ -178,7 +180,7 @@ fn read_spool(reader: &Reader<'_>, root: &Section<'_>) -> spool::Settings {
     let dir = |field: &Field<'_>| field.line(reader).map(|text| reader.path(&text));
     spool::Settings {
         dir: root.or("data_dir", PathBuf::from("/var/lib/mailferry"), dir),
-        reserve: section.or("reserve", 200_000_000, |field| field.size(reader, 1_000_000..=TERABYTE)),
+        reserve: section.or("reserve", 200_000_000, |field| field.size(reader, 1_000_000..=EXABYTE)),
         memory: section.or("memory", 32_000_000, |field| field.size(reader, 1_000_000..=TERABYTE)),
         inline: INLINE,
     }

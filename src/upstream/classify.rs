@@ -56,8 +56,6 @@ mod pause {
     pub(super) const DAY: Duration = Duration::from_secs(60 * 60);
     /// Each further sign-in prolongs the lock.
     pub(super) const LOGINS: Duration = Duration::from_secs(15 * 60);
-    /// A token endpoint that did not say how long.
-    pub(super) const ENDPOINT: Duration = Duration::from_secs(60);
     /// The longest that an endpoint is believed: a wrong number must not stop an account for days.
     pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
     /// AADSTS50053: the lock lasts longer with every attempt.
@@ -320,10 +318,9 @@ pub(super) fn no_token(error: &TokenError) -> Failure {
         // A locked account: each further attempt prolongs the lock.
         TokenError::Refused { codes, .. } if codes.contains(&50_053) => (NextStep::Pause(pause::LOCKED), Cause::TokenRefused),
         TokenError::Refused { .. } => (NextStep::Hold, Cause::TokenRefused),
-        TokenError::Throttled { retry_after, .. } => {
-            let time = retry_after.unwrap_or(pause::ENDPOINT).min(pause::LONGEST);
-            (NextStep::Pause(time), Cause::TokenThrottled)
-        }
+        TokenError::Throttled { retry_after: Some(time), .. } => (NextStep::Pause(*time.min(&pause::LONGEST)), Cause::TokenThrottled),
+        // It did not say how long: the account's growing pauses know better than one number.
+        TokenError::Throttled { retry_after: None, .. } => (NextStep::Retry, Cause::TokenThrottled),
         TokenError::Unreachable { .. } => (NextStep::Retry, Cause::TokenEndpointUnreachable),
         TokenError::Malformed { .. } => (NextStep::Retry, Cause::TokenMalformed),
     };

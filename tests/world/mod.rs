@@ -150,7 +150,7 @@ impl Device {
         self.reply()
     }
 
-    /// Sends one message, whose content has CRLF line ends and no dots to stuff; gives the last reply.
+    /// Sends one message, whose content ends in CRLF and has no dots to stuff; gives the last reply.
     pub(crate) fn send(&mut self, from: &str, to: &[&str], content: impl AsRef<[u8]>) -> std::io::Result<String> {
         for command in std::iter::once(format!("MAIL FROM:<{from}>\r\n")).chain(to.iter().map(|to| format!("RCPT TO:<{to}>\r\n"))) {
             let reply = self.say(command)?;
@@ -160,7 +160,7 @@ impl Device {
         }
         self.say("DATA\r\n")?;
         self.writer.write_all(content.as_ref())?;
-        self.say("\r\n.\r\n")
+        self.say(".\r\n")
     }
 }
 
