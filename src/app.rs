@@ -109,12 +109,21 @@ impl Relay {
 
         let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
         let limits: Vec<_> = config.accounts.iter().map(Account::limits).collect();
+        let advice = config.advice();
         let courier = Arc::new(courier::Relay::new(spool.clone(), upstreams, config.hostname.clone()));
-        let scheduler =
-            Scheduler::new(&limits, config.retry, spool.clone(), courier.clone(), clock.clone(), arrivals, groups.attempts.clone()).await?;
+        let scheduler = Scheduler::new(
+            &limits,
+            (config.retry, advice.clone()),
+            spool.clone(),
+            courier.clone(),
+            clock.clone(),
+            arrivals,
+            groups.attempts.clone(),
+        )
+        .await?;
 
         let names = listeners.iter().map(SocketAddr::to_string).collect();
-        let desk = Desk::running(spool.clone(), clock.clone(), names, scheduler.status());
+        let desk = Desk::running(spool.clone(), clock.clone(), advice, names, scheduler.status());
         control::serve(&config.spool.dir, desk.clone(), &groups.control)?;
         let http = match config.http {
             Some(address) => Some(status::serve(address, desk.clone(), &groups.control).await?),

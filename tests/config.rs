@@ -92,7 +92,7 @@ fn every_broken_configuration_is_told_in_words() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // No key was renamed yet; a unit test of the reader has an invented one.
-    let missing: Vec<&&str> = RULES.iter().filter(|rule| !broken.contains(**rule) && **rule != "RenamedKey").collect();
+    let missing: Vec<&&str> = RULES.iter().filter(|rule| !broken.contains(**rule) && !["RenamedKey", "Ignored"].contains(*rule)).collect();
     assert!(missing.is_empty(), "no file in {FOLDER} breaks {missing:?}");
 }
 
@@ -387,4 +387,11 @@ fn a_variable_that_is_no_text_is_not_passed_over() {
     let mut surroundings = surroundings();
     surroundings.variables.insert("MAILFERRY_CONFIG".into(), OsString::from_vec(vec![0xfc]));
     assert!(matches!(config::load(None, &surroundings), Err(LoadError::NotText(_))));
+}
+
+#[test]
+fn documented_keys_that_only_a_later_version_needs_are_told_and_passed_over() {
+    let config = good(&office("domains: [contoso.com]\noperator: { address: it@contoso.com }\n"));
+    let told: Vec<_> = config.notices.list.iter().map(|notice| (notice.path.as_str(), notice.rule)).collect();
+    assert_eq!(told, [("domains", "Ignored"), ("operator", "Ignored")]);
 }

@@ -1,7 +1,8 @@
 //! `mailferry check`: is the configuration sound?
 
-use super::output::say;
+use super::output::{complain, say};
 use super::{ConfigArgument, Exit};
+use crate::tls;
 
 /// Reads the configuration and checks all of it; binds nothing and connects to nothing. Prints every problem with its
 /// line and column.
@@ -23,6 +24,12 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         say(config.effective().trim_end());
         return Exit::Done;
     }
+    // Nothing is connected to; but files of private roots are read, as `run` would.
+    if let Err(problems) = config.upstreams(&tls::client) {
+        complain(&problems);
+        return Exit::BadConfiguration;
+    }
+    config.notices.list.iter().for_each(|notice| say(format!("{}:{notice}", config.source)));
     say(format!("{}: no problems found", config.source));
     for listener in &config.listeners {
         say(format!("  listens on {}", listener.name));

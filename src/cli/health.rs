@@ -1,6 +1,6 @@
 //! `mailferry health`: is a running relay ready?
 
-use super::output::{complain, complain_in_words, on_this_thread, say};
+use super::output::{complain, complain_in_words, on_this_thread, safe, say};
 use super::{ConfigArgument, Exit};
 use crate::control::ask;
 use crate::control::protocol::{AccountHealth, Answer, Health, Request};
@@ -49,5 +49,7 @@ fn tell(health: &Health, arguments: &Arguments) -> Exit {
 fn in_words(account: &AccountHealth) -> Option<String> {
     let until = account.until.as_deref()?;
     let (cause, reply) = (account.cause.as_deref().unwrap_or("unknown"), account.reply.as_deref().unwrap_or("no reply"));
-    Some(format!("account {}: {} until {until}, {cause}: {}", account.account, account.state, super::output::safe(reply)))
+    let mut text = format!("account {}: {} until {until}, {cause}: {}", account.account, account.state, safe(reply));
+    account.remedy.iter().for_each(|line| text.push_str(&format!("\n    {}", safe(line))));
+    Some(text)
 }

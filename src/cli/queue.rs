@@ -82,7 +82,7 @@ async fn with_stopped(config: &Config, command: impl AsyncFnOnce(&Queue) -> Exit
     match SqliteSpool::open(config.spool.clone(), clock.clone()) {
         Ok((spool, _)) => {
             let spool: Arc<dyn Spool> = Arc::new(spool);
-            let exit = command(&Queue::Stopped(Desk::stopped(spool.clone(), clock))).await;
+            let exit = command(&Queue::Stopped(Desk::stopped(spool.clone(), clock, config.advice()))).await;
             spool.close().await;
             exit
         }
@@ -178,6 +178,13 @@ fn in_words(entry: &Shown) -> String {
         text.push(format!("{:<10} {} ({})", "to", safe(&person.address), person.state));
         let details = [("because", &person.meaning), ("reply", &person.reply), ("next", &person.next)];
         text.extend(details.iter().filter_map(|(name, value)| value.as_ref().map(|value| format!("  {name:<8} {}", safe(value)))));
+        text.extend(
+            person
+                .remedy
+                .iter()
+                .enumerate()
+                .map(|(number, line)| format!("  {:<8} {}", if number == 0 { "remedy" } else { "" }, safe(line))),
+        );
     }
     text.join("\n")
 }

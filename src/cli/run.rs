@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::complain;
 use super::{ConfigArgument, Exit, logging};
-use crate::app::Relay;
+use crate::app::{Relay, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
 
@@ -33,15 +33,26 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     exit
 }
 
+fn could_not_start(error: &StartError) -> Exit {
+    let failed = complain(error);
+    match error {
+        StartError::Configuration(_) => Exit::BadConfiguration,
+        StartError::Open(_) | StartError::Read(_) | StartError::Listen(_) | StartError::Control(_) | StartError::Status(_) => failed,
+    }
+}
+
 async fn relay(config: Config) -> Exit {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = config.effective(), "starting");
+    for notice in &config.notices.list {
+        tracing::warn!(key = notice.path, advice = notice.remedy, "{}", notice.message);
+    }
     let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         (Err(error), _) | (_, Err(error)) => return complain(&error),
     };
     let relay = match Relay::start(config, Clock::system()).await {
         Ok(relay) => relay,
-        Err(error) => return complain(&error),
+        Err(error) => return could_not_start(&error),
     };
     if let Some(address) = relay.http() {
         tracing::info!(%address, "answering health checks");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_rustls::rustls::ClientConfig;
 
+use crate::cause::Values;
 use crate::message::{AccountName, Mailbox};
 use crate::oauth;
 use crate::scheduler::AccountLimits;
@@ -105,6 +106,25 @@ impl Account {
     /// What the scheduler must know.
     pub fn limits(&self) -> AccountLimits {
         AccountLimits { account: self.name.clone(), connections: self.connections, messages_per_minute: self.messages_per_minute }
+    }
+
+    /// What remedies name.
+    pub(super) fn values(&self) -> Values {
+        let application = match &self.sign_in {
+            SignIn::Application(application) => Some(application),
+            SignIn::None | SignIn::Password(_) => None,
+        };
+        Values {
+            account: Some(self.name.to_string()),
+            mailbox: Some(self.mailbox.to_string()),
+            from: None,
+            host: Some(self.host.clone()),
+            port: Some(self.port),
+            tenant: application.and_then(|application| application.tenant.clone()),
+            client_id: application.map(|application| application.client_id.clone()),
+            password: matches!(self.sign_in, SignIn::Password(_)),
+            detail: None,
+        }
     }
 
     /// What the upstream must know; `hostname` is our name in EHLO. The files of private roots are read now.

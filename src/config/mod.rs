@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::delivery::Advice;
 use crate::listener;
 use crate::scheduler::Retry;
 use crate::senders::Senders;
@@ -54,6 +55,8 @@ use yaml::{Node, Value};
 pub struct Config {
     /// What the text is called: a path, or `MAILFERRY_CONFIG`.
     pub source: String,
+    /// What a person should know although nothing is wrong: documented keys that this version passes over.
+    pub notices: Problems,
     /// How we greet, on both sides.
     pub hostname: String,
     /// The spool's folder, and how much it may use.
@@ -93,9 +96,9 @@ pub fn read(text: &str, source: &str, folder: &Path, surroundings: &Surroundings
     let reader = Reader::new(surroundings, folder);
     overrides::apply(&mut tree, &reader);
     let config = freeze(&reader, &tree, source);
-    let problems = reader.problems();
+    let (problems, notices) = reader.found();
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(config) if problems.is_empty() => Ok(Config { notices: Problems::new(source, notices), ..config }),
         Some(_) | None => Err(Problems::new(source, problems)),
     }
 }
@@ -124,6 +127,7 @@ fn freeze(reader: &Reader<'_>, tree: &Node, source: &str) -> Option<Config> {
     let senders = senders::read(reader, &root, &declared);
     Some(Config {
         source: source.to_owned(),
+        notices: Problems::new(source, Vec::new()),
         hostname: general.hostname,
         spool: general.spool,
         listeners,
@@ -158,6 +162,11 @@ impl Config {
             }
         }
         if problems.is_empty() { Ok(settings) } else { Err(Problems::new(&self.source, problems)) }
+    }
+
+    /// What to do about failures, with each account's own values.
+    pub fn advice(&self) -> Advice {
+        Advice::new(self.accounts.iter().map(|account| (account.name.clone(), account.values())).collect())
     }
 
     /// The whole configuration as it is in effect, as YAML: defaults filled in, every secret `[redacted]`.

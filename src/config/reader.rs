@@ -1,7 +1,7 @@
 //! Walks the tree: hands out fields by name, reads single values, and collects every problem on the way.
 //!
 //! A value that is wrong is noted and read as `None`, so that reading goes on; nobody may build anything from
-//! what was read before [`Reader::problems`] turned out to be empty.
+//! what was read before the problems that [`Reader::found`] gives turned out to be empty.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,18 @@ pub(super) struct Reader<'a> {
     folder: PathBuf,
     renamed: &'a [tables::Renamed],
     problems: RefCell<Vec<Problem>>,
+    notices: RefCell<Vec<Problem>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(surroundings: &'a Surroundings, folder: &Path) -> Self {
-        Self { surroundings, folder: folder.to_owned(), renamed: tables::RENAMED, problems: RefCell::default() }
+        Self {
+            surroundings,
+            folder: folder.to_owned(),
+            renamed: tables::RENAMED,
+            problems: RefCell::default(),
+            notices: RefCell::default(),
+        }
     }
 
     /// Notes that a rule is broken.
@@ -31,9 +38,14 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push(Problem::new(place.clone(), path, rule));
     }
 
-    /// All that was noted.
-    pub(super) fn problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
+    /// Keeps what a person should know although nothing is wrong.
+    fn tell(&self, place: &Place, path: &str, rule: Rule) {
+        self.notices.borrow_mut().push(Problem::new(place.clone(), path, rule));
+    }
+
+    /// All that was noted, and all that is only to be told.
+    pub(super) fn found(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.problems.into_inner(), self.notices.into_inner())
     }
 
     /// A path of the configuration, made independent of where the program was started.
@@ -164,8 +176,12 @@ fn refuse_key(reader: &Reader<'_>, key: &Key, field: &Field<'_>, keys: &'static 
     if let Some(later) = tables::LATER.iter().find(|later| later.path == general) {
         // Empty, it asks for nothing.
         if !field.is_empty() {
-            let rule = Rule::NotYet { what: format!("`{}`", key.text), instead: later.instead };
-            reader.note(&key.place, &field.path, rule);
+            let (what, instead) = (format!("`{}`", key.text), later.instead);
+            if later.harmless {
+                reader.tell(&key.place, &field.path, Rule::Ignored { what, instead });
+            } else {
+                reader.note(&key.place, &field.path, Rule::NotYet { what, instead });
+            }
         }
         return;
     }
@@ -249,7 +265,7 @@ mod tests {
         for member in listeners.get("listeners").unwrap().members(&reader) {
             member.section(&reader, &["address"]);
         }
-        let problems = reader.problems();
+        let problems = reader.found().0;
         assert_eq!(problems[0].to_string(), "2:5: listeners[0].bind: this key has a new name\n    write `address`");
     }
 }

@@ -52,6 +52,10 @@ rules! {
     NotYet { what: String, instead: &'static str } =>
         format!("{what} is not available in this version"),
         *instead;
+    /// A documented key that is not acted upon, and whose absence changes no message's way.
+    Ignored { what: String, instead: &'static str } =>
+        format!("{what} is not available in this version, and is passed over"),
+        *instead;
     /// A key that has no effect beside another.
     Useless { because: String } =>
         format!("this has no effect: {because}"),

@@ -2,9 +2,11 @@
 //!
 //! Paths are general: `[]` stands for any place in a list, `*` for any name of an account.
 
-/// A documented key that this version does not act upon. It is refused rather than ignored.
+/// A documented key that this version does not act upon.
 pub(super) struct Later {
     pub(super) path: &'static str,
+    /// Mail goes the same way without it: then it is told and passed over. Otherwise it is refused.
+    pub(super) harmless: bool,
     /// What can be done today.
     pub(super) instead: &'static str,
 }
@@ -20,19 +22,21 @@ pub(super) const RENAMED: &[Renamed] = &[];
 
 /// A key leaves this table when it begins to work.
 pub(super) const LATER: &[Later] = &[
-    Later { path: "clients", instead: "remove it" },
-    Later { path: "domains", instead: "remove it; every recipient counts the same" },
-    Later { path: "operator", instead: "remove it; `journalctl -u mailferry` and the log tell of failures" },
-    Later { path: "listeners[].certificate", instead: "remove it; devices reach this listener without TLS" },
-    Later { path: "listeners[].key", instead: "remove it; devices reach this listener without TLS" },
-    Later { path: "accounts.*.auth.certificate", instead: "set `client_secret`" },
-    Later { path: "accounts.*.auth.key", instead: "set `client_secret`" },
-    Later { path: "accounts.*.auth.managed_identity", instead: "set `client_secret`" },
-    Later { path: "accounts.*.auth.workload_identity", instead: "set `client_secret`" },
-    Later { path: "accounts.*.auth.device_url", instead: "remove it; it is for signing in by device code" },
-    Later { path: "accounts.*.auth.authorize_url", instead: "remove it; it is for signing in with a browser" },
-    Later { path: "accounts.*.limits.recipients_per_day", instead: "remove it" },
-    Later { path: "accounts.*.limits.recipients_per_message", instead: "set `limits: { recipients: … }` at the top level" },
+    Later { path: "clients", harmless: true, instead: "every device is treated the same" },
+    Later { path: "domains", harmless: true, instead: "every recipient counts the same" },
+    Later { path: "operator", harmless: true, instead: "the log and `mailferry queue list` tell of mail that does not arrive" },
+    Later { path: "listeners[].certificate", harmless: false, instead: "remove it; devices reach this listener without TLS" },
+    Later { path: "listeners[].key", harmless: false, instead: "remove it; devices reach this listener without TLS" },
+    Later { path: "accounts.*.auth.certificate", harmless: false, instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.key", harmless: false, instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.managed_identity", harmless: false, instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.workload_identity", harmless: false, instead: "set `client_secret`" },
+    Later { path: "accounts.*.auth.device_url", harmless: true, instead: "it is for signing in by device code" },
+    Later { path: "accounts.*.auth.authorize_url", harmless: true, instead: "it is for signing in with a browser" },
+    Later { path: "accounts.*.limits.recipients_per_day", harmless: true, instead: "the upstream counts for itself" },
+    Later {
+        path: "accounts.*.limits.recipients_per_message", harmless: true, instead: "set `limits: { recipients: … }` at the top level"
+    },
 ];
 
 /// The general form of a path.

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, Request, Shown, storage_in_words};
 use crate::clock::Clock;
+use crate::delivery::Advice;
 use crate::message::EntryId;
 use crate::scheduler::Status;
 use crate::spool::{Spool, SpoolError};
@@ -15,6 +16,7 @@ use crate::spool::{Spool, SpoolError};
 pub struct Desk {
     spool: Arc<dyn Spool>,
     clock: Clock,
+    advice: Advice,
     running: Option<Running>,
 }
 
@@ -27,13 +29,19 @@ struct Running {
 
 impl Desk {
     /// The desk of a running relay that listens on `listeners`.
-    pub fn running(spool: Arc<dyn Spool>, clock: Clock, listeners: Vec<String>, scheduler: watch::Receiver<Status>) -> Self {
-        Self { spool, clock, running: Some(Running { listeners: listeners.into(), scheduler }) }
+    pub fn running(
+        spool: Arc<dyn Spool>,
+        clock: Clock,
+        advice: Advice,
+        listeners: Vec<String>,
+        scheduler: watch::Receiver<Status>,
+    ) -> Self {
+        Self { spool, clock, advice, running: Some(Running { listeners: listeners.into(), scheduler }) }
     }
 
     /// The desk of a spool whose relay is not running.
-    pub fn stopped(spool: Arc<dyn Spool>, clock: Clock) -> Self {
-        Self { spool, clock, running: None }
+    pub fn stopped(spool: Arc<dyn Spool>, clock: Clock, advice: Advice) -> Self {
+        Self { spool, clock, advice, running: None }
     }
 
     /// Answers a request. What cannot be done is an answer too.
@@ -41,7 +49,7 @@ impl Desk {
         let answer = match request {
             Request::QueueList { after } => self.list(after).await,
             Request::QueueShow { id } => {
-                self.spool.load(id).await.map(|entry| Answer::Entry(Box::new(Shown::new(entry, self.clock.now()))))
+                self.spool.load(id).await.map(|entry| Answer::Entry(Box::new(Shown::new(entry, self.clock.now(), &self.advice))))
             }
             Request::Health => self.health().await.map(Answer::Health),
         };
@@ -53,7 +61,7 @@ impl Desk {
         let more = found.len() > PAGE;
         found.truncate(PAGE);
         let now = self.clock.now();
-        Ok(Answer::Queue { entries: found.into_iter().map(|summary| Listed::new(summary, now)).collect(), more })
+        Ok(Answer::Queue { entries: found.into_iter().map(|summary| Listed::new(summary, now, &self.advice)).collect(), more })
     }
 
     /// How the relay is. Ready means that a device's message would be taken; the accounts are told, but do not count:
@@ -64,7 +72,7 @@ impl Desk {
         let reason = if self.running.is_none() { Some("no relay is running") } else { storage };
         let accounts = self.running.as_ref().map(|running| {
             let status = running.scheduler.borrow();
-            status.accounts.iter().map(|(account, state)| AccountHealth::new(account.to_string(), state)).collect()
+            status.accounts.iter().map(|(account, state)| AccountHealth::new(account, state, &self.advice)).collect()
         });
         Ok(Health {
             ready: reason.is_none(),

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::delivery::{Failure, NextStep};
-use crate::message::{EntryId, HeaderBlock};
+use crate::delivery::{Advice, Failure, NextStep};
+use crate::message::{AccountName, EntryId, HeaderBlock};
 use crate::scheduler::LaneState;
 use crate::spool::{Entry, Progress, Recipient, State, Storage, Summary};
 
@@ -99,6 +99,9 @@ pub struct Person {
     /// What happens now, in words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<String>,
+    /// What a person can do, a line each; commands stand on lines of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub remedy: Vec<String>,
 }
 
 /// An entry, whole, but for its body.
@@ -161,6 +164,9 @@ pub struct AccountHealth {
     /// What the upstream said.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reply: Option<String>,
+    /// What a person can do, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub remedy: Vec<String>,
 }
 
 impl Health {
@@ -180,7 +186,9 @@ pub(super) fn storage_in_words(storage: Storage) -> Option<&'static str> {
 }
 
 impl Listed {
-    pub(super) fn new(summary: Summary, now: Timestamp) -> Self {
+    pub(super) fn new(summary: Summary, now: Timestamp, advice: &Advice) -> Self {
+        let advise = |failure: &Failure| advice.remedy(&summary.account, Some(&summary.from), failure);
+        let recipients = summary.recipients.iter().map(|recipient| Person::new(recipient, advise)).collect();
         let (state, next_attempt) = state_in_words(summary.state);
         Self {
             id: summary.id,
@@ -193,7 +201,7 @@ impl Listed {
             from: summary.from.to_string(),
             client: summary.origin.client.to_string(),
             attempts: summary.attempts,
-            recipients: summary.recipients.into_iter().map(Person::new).collect(),
+            recipients,
         }
     }
 }
@@ -206,26 +214,24 @@ fn state_in_words(state: State) -> (String, Option<String>) {
 }
 
 impl Person {
-    fn new(recipient: Recipient) -> Self {
-        let address = recipient.mailbox.to_string();
-        let plain =
-            |state: &str, reply| Self { address: address.clone(), state: state.into(), reply, cause: None, meaning: None, next: None };
-        match recipient.progress {
-            Progress::Open(None) => plain("open", None),
-            Progress::Delivered(reply) => plain("delivered", Some(reply)),
-            Progress::Open(Some(failure)) => Self { address, ..Self::failed("open", failure) },
-            Progress::Refused(failure) => Self { address, ..Self::failed("refused", failure) },
-        }
-    }
-
-    fn failed(state: &str, failure: Failure) -> Self {
+    fn new(recipient: &Recipient, advise: impl Fn(&Failure) -> Vec<String>) -> Self {
+        let (state, failure) = match &recipient.progress {
+            Progress::Open(failure) => ("open", failure.as_ref()),
+            Progress::Refused(failure) => ("refused", Some(failure)),
+            Progress::Delivered(_) => ("delivered", None),
+        };
+        let reply = match &recipient.progress {
+            Progress::Delivered(reply) => Some(reply.clone()),
+            Progress::Open(_) | Progress::Refused(_) => failure.map(|failure| failure.detail.clone()),
+        };
         Self {
-            address: String::new(),
+            address: recipient.mailbox.to_string(),
             state: state.into(),
-            cause: Some(failure.cause.to_string()),
-            meaning: Some(failure.cause.meaning().to_owned()),
-            next: Some(next_in_words(failure.next).to_owned()),
-            reply: Some(failure.detail),
+            reply,
+            cause: failure.map(|failure| failure.cause.to_string()),
+            meaning: failure.map(|failure| failure.cause.meaning().to_owned()),
+            next: failure.map(|failure| next_in_words(failure.next).to_owned()),
+            remedy: failure.map(advise).unwrap_or_default(),
         }
     }
 }
@@ -242,7 +248,7 @@ fn next_in_words(next: NextStep) -> &'static str {
 }
 
 impl Shown {
-    pub(super) fn new(entry: Entry, now: Timestamp) -> Self {
+    pub(super) fn new(entry: Entry, now: Timestamp, advice: &Advice) -> Self {
         let message = entry.message;
         let size = message.header.as_bytes().len() as u64 + message.facts.size;
         let origin = message.origin.clone();
@@ -261,7 +267,7 @@ impl Shown {
             recipients: entry.recipients,
         };
         Self {
-            listed: Listed::new(summary, now),
+            listed: Listed::new(summary, now, advice),
             envelope_from: message.envelope.sender.to_string(),
             listener: origin.listener,
             helo: origin.helo,
@@ -281,18 +287,19 @@ fn shown_fields(header: &HeaderBlock) -> Vec<(String, String)> {
 }
 
 impl AccountHealth {
-    pub(super) fn new(account: String, state: &LaneState) -> Self {
+    pub(super) fn new(account: &AccountName, state: &LaneState, advice: &Advice) -> Self {
         let (state, until, failure) = match state {
             LaneState::Open => ("open", None, None),
             LaneState::Paused { until, failure } => ("paused", Some(until), Some(failure)),
             LaneState::Troubled { until, failure, .. } => ("troubled", Some(until), Some(failure)),
         };
         Self {
-            account,
+            account: account.to_string(),
             state: state.into(),
             until: until.map(Timestamp::to_string),
             cause: failure.map(|failure| failure.cause.to_string()),
             reply: failure.map(|failure| failure.detail.clone()),
+            remedy: failure.map(|failure| advice.remedy(account, None, failure)).unwrap_or_default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::lane::{Lane, LaneState, WINDOW};
 use super::settle::{AccountVerdict, Settlement, names, settle};
 use super::{AccountLimits, Retry};
 use crate::clock::{Clock, Timestamp};
-use crate::delivery::{Attempt, Attempted, Courier, Failure};
+use crate::delivery::{Advice, Attempt, Attempted, Courier, Failure};
 use crate::message::{AccountName, Mailbox};
 use crate::spool::{Due, Progress, Recipient, Record, Spool, SpoolError, State};
 use crate::tasks::Group;
@@ -38,6 +38,7 @@ pub struct Scheduler {
     courier: Arc<dyn Courier>,
     clock: Clock,
     retry: Retry,
+    advice: Advice,
     /// The attempts that run.
     attempts: Group,
     arrivals: mpsc::Receiver<Due>,
@@ -65,7 +66,7 @@ impl Scheduler {
     /// A scheduler for these accounts. It hears of new entries from `arrivals`, and runs attempts in the group `attempts`.
     pub async fn new(
         accounts: &[AccountLimits],
-        retry: Retry,
+        (retry, advice): (Retry, Advice),
         spool: Arc<dyn Spool>,
         courier: Arc<dyn Courier>,
         clock: Clock,
@@ -81,7 +82,7 @@ impl Scheduler {
         let state = |(account, _): (&AccountName, _)| (account.clone(), LaneState::Open);
         let status = watch::Sender::new(Status { accounts: lanes.iter().map(state).collect(), unrecorded: 0 });
         let ended = mpsc::channel(accounts.iter().map(|limits| limits.connections).sum::<usize>().max(1));
-        Ok(Self { lanes, spool, courier, clock, retry, attempts, arrivals, ended, unrecorded: Vec::new(), status })
+        Ok(Self { lanes, spool, courier, clock, retry, advice, attempts, arrivals, ended, unrecorded: Vec::new(), status })
     }
 
     /// Where the state can be read.
@@ -200,7 +201,7 @@ impl Scheduler {
                     Some(State::Held) | None => None,
                 };
                 lane.ended(due.id, again, settlement.sent);
-                judge(lane, &due.account, settlement.account, now, &self.retry);
+                judge(lane, &due.account, settlement.account, now, (&self.retry, &self.advice));
                 self.unrecorded.extend(unrecorded);
             }
         }
@@ -226,7 +227,7 @@ impl Scheduler {
 }
 
 /// Tells the lane what an attempt said about its account, and the log when that is news.
-fn judge(lane: &mut Lane, account: &AccountName, verdict: AccountVerdict, now: Timestamp, retry: &Retry) {
+fn judge(lane: &mut Lane, account: &AccountName, verdict: AccountVerdict, now: Timestamp, (retry, advice): (&Retry, &Advice)) {
     let was_open = *lane.state() == LaneState::Open;
     match verdict {
         AccountVerdict::Well => {
@@ -241,7 +242,9 @@ fn judge(lane: &mut Lane, account: &AccountName, verdict: AccountVerdict, now: T
                 LaneState::Open => now,
                 LaneState::Paused { until, .. } | LaneState::Troubled { until, .. } => *until,
             };
-            tracing::warn!(%account, cause = %failure.cause, reply = failure.detail, next_attempt = %until, "account in trouble; its mail waits");
+            let remedy = advice.remedy(account, None, &failure).join(" ");
+            let (cause, reply) = (failure.cause, &failure.detail);
+            tracing::warn!(%account, %cause, reply, remedy, next_attempt = %until, "account in trouble; its mail waits");
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! `scheduler` and `upstream` never meet; both speak these words.
 
+mod advice;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -11,6 +13,8 @@ use bytes::Bytes;
 
 use crate::cause::Cause;
 use crate::message::{AccountName, EntryId, Mailbox};
+
+pub use advice::Advice;
 
 /// An answer that comes later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
