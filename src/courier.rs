@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::delivery::{Attempt, Attempted, Courier, Later, Outgoing};
 use crate::message::{AccountName, Mailbox};
 use crate::rewrite::{self, BodyPlan};
-use crate::spool::{Entry, Progress, Spool, SpoolError};
+use crate::spool::{Entry, Progress, Spool, SpoolError, State};
 use crate::upstream::Upstream;
 
 /// The courier of a relay.
@@ -41,6 +41,9 @@ impl Relay {
             Err(SpoolError::NoSuchEntry(_) | SpoolError::Damaged { .. }) => return Attempted::Gone,
             Err(error @ (SpoolError::Full { .. } | SpoolError::Failed { .. })) => return Attempted::Unreadable(error.to_string()),
         };
+        if !matches!(entry.state, State::Waiting(due) if due <= attempt.at) {
+            return Attempted::Gone;
+        }
         match self.outgoing(entry) {
             Some(outgoing) => Attempted::Tried(upstream.deliver(&outgoing).await),
             None => Attempted::Gone,

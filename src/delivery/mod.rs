@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::cause::Cause;
+use crate::clock::Timestamp;
 use crate::message::{AccountName, EntryId, Mailbox};
 
 pub use advice::Advice;
@@ -28,6 +29,8 @@ pub struct Attempt {
     pub account: AccountName,
     /// Which try this is, from 1.
     pub number: u32,
+    /// When it begins: an entry that is not due then, by now, is not tried.
+    pub at: Timestamp,
 }
 
 /// What a courier came back with.
@@ -35,7 +38,8 @@ pub struct Attempt {
 pub enum Attempted {
     /// The upstream was tried.
     Tried(Report),
-    /// There is no such entry any more, or nobody left to deliver it to, or it was damaged and set aside.
+    /// There is nothing to try: no such entry any more, nobody left to deliver it to, damaged and set aside, or not due
+    /// (an announcement can come late, when the entry was already tried and waits, or a person holds it).
     Gone,
     /// The entry could not be read now; nothing was tried. The reason in words.
     Unreadable(String),

@@ -166,7 +166,7 @@ impl Scheduler {
     }
 
     fn start(&self, due: Due) {
-        let attempt = Attempt { entry: due.id, account: due.account.clone(), number: due.attempts + 1 };
+        let attempt = Attempt { entry: due.id, account: due.account.clone(), number: due.attempts + 1, at: self.clock.now() };
         let (courier, spool, clock, retry) = (self.courier.clone(), self.spool.clone(), self.clock.clone(), self.retry);
         let ended = self.ended.0.clone();
         self.attempts.spawn(async move {
@@ -193,8 +193,8 @@ impl Scheduler {
         let now = self.clock.now();
         let Some(lane) = self.lanes.get_mut(&due.account) else { return };
         match result {
-            AttemptResult::Gone => lane.ended(due.id, None, false),
-            AttemptResult::Unreadable => lane.ended(due.id, Some(now.after(SPOOL_PAUSE)), false),
+            // An entry that was not due after all (a clock that was set back) is looked for again.
+            AttemptResult::Gone | AttemptResult::Unreadable => lane.ended(due.id, Some(now.after(SPOOL_PAUSE)), false),
             AttemptResult::Settled(settlement, unrecorded) => {
                 let again = match settlement.then {
                     Some(State::Waiting(at)) => Some(at),

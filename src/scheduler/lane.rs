@@ -22,7 +22,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Lane {
     limits: AccountLimits,
     at_hand: VecDeque<Due>,
-    running: HashSet<EntryId>,
+    /// Attempts that run.
+    running: usize,
+    /// Entries at hand and entries in attempts.
+    known: HashSet<EntryId>,
     /// The spool may hold due entries that are not at hand.
     behind: bool,
     /// When the next entry that is not at hand becomes due.
@@ -71,7 +74,16 @@ impl Lane {
     pub(super) fn new(limits: AccountLimits, used: u64, now: Timestamp) -> Self {
         let most = limits.messages_per_minute.unwrap_or(0);
         let started = (0..used.min(u64::from(most))).map(|_| now).collect();
-        Self { limits, at_hand: VecDeque::new(), running: HashSet::new(), behind: true, next_due: None, started, state: LaneState::Open }
+        Self {
+            limits,
+            at_hand: VecDeque::new(),
+            running: 0,
+            known: HashSet::new(),
+            behind: true,
+            next_due: None,
+            started,
+            state: LaneState::Open,
+        }
     }
 
     /// How the account is doing.
@@ -81,14 +93,15 @@ impl Lane {
 
     /// Entries that a look into the spool need not bring: those that run, and those at hand.
     pub(super) fn known(&self) -> Vec<EntryId> {
-        self.running.iter().copied().chain(self.at_hand.iter().map(|due| due.id)).collect()
+        self.known.iter().copied().collect()
     }
 
-    /// A new entry. When the window is full, or older entries are still in the spool, it waits its turn there.
+    /// A new entry. When the window is full, or older entries are still in the spool, it waits its turn there. A look into
+    /// the spool may have found it before it was announced: then it is no news.
     pub(super) fn arrived(&mut self, due: Due) {
         if self.behind || self.at_hand.len() >= WINDOW {
             self.behind = true;
-        } else {
+        } else if self.known.insert(due.id) {
             self.at_hand.push_back(due);
         }
     }
@@ -97,12 +110,14 @@ impl Lane {
     pub(super) fn refilled(&mut self, found: Vec<Due>, next_due: Option<Timestamp>) {
         self.behind = found.len() >= WINDOW;
         self.next_due = next_due;
+        self.known.extend(found.iter().map(|due| due.id));
         self.at_hand.extend(found);
     }
 
     /// An attempt ended, and the entry waits in the spool until `again` if it waits at all.
     pub(super) fn ended(&mut self, id: EntryId, again: Option<Timestamp>, counted: bool) {
-        self.running.remove(&id);
+        self.known.remove(&id);
+        self.running -= 1;
         if !counted {
             self.started.pop_back();
         }
@@ -144,7 +159,7 @@ impl Lane {
             return Plan { start: Vec::new(), refill: true, wake: None };
         }
         let start: Vec<Due> = self.at_hand.drain(..room.min(self.at_hand.len())).collect();
-        self.running.extend(start.iter().map(|due| due.id));
+        self.running += start.len();
         if self.limits.messages_per_minute.is_some() {
             self.started.extend(start.iter().map(|_| now));
         }
@@ -159,7 +174,7 @@ impl Lane {
             // After trouble or a pause one entry finds out; `well` opens the lane again.
             LaneState::Paused { .. } | LaneState::Troubled { .. } => 1,
         };
-        let free = at_once.saturating_sub(self.running.len());
+        let free = at_once.saturating_sub(self.running);
         let Some(most) = self.limits.messages_per_minute else { return (free, None) };
         while self.started.front().is_some_and(|&start| start.after(MINUTE) <= now) {
             self.started.pop_front();
@@ -240,6 +255,16 @@ mod tests {
         lane.refilled(vec![due(1)], None);
         assert_eq!(lane.plan(at(59)).wake, Some(at(60)));
         assert_eq!(ids(&lane.plan(at(60))), [1]);
+    }
+
+    #[test]
+    fn an_entry_that_was_found_before_it_was_announced_is_tried_once() {
+        let mut lane = lane(5, None);
+        lane.refilled(vec![due(1)], None);
+        lane.arrived(due(1));
+        assert_eq!(ids(&lane.plan(at(0))), [1]);
+        lane.arrived(due(1));
+        assert_eq!(ids(&lane.plan(at(0))), [0; 0]);
     }
 
     #[test]

@@ -10,6 +10,9 @@
 //! - An account or upstream in trouble is tried with one message at a time, and no message pays for it with its own time.
 
 mod engine;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod engine_tests;
 mod lane;
 mod settle;
 
