@@ -3,6 +3,8 @@
 //!
 //! `cargo bench --bench relay` builds the program the way it is measured; `-- small large idle` chooses parts.
 
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+
 #[path = "support/load.rs"]
 mod load;
 #[path = "support/process.rs"]

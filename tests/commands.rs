@@ -1,5 +1,7 @@
 //! The program as its users run it: commands, their words and exit codes.
 
+#![expect(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 mod world;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The whole relay against the simulated Microsoft 365: what goes in arrives, and when something is wrong nothing is lost.
 
+#![expect(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 mod world;
 
 use std::net::SocketAddr;
