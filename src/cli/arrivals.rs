@@ -1,36 +1,44 @@
 //! Tells what arrives at a simulator, until somebody has seen enough.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::output::{safe, say};
+use super::output::{complain, safe, say};
 use crate::simulator::{Received, Simulator};
 
 /// After this long without news the wait begins anew; nothing depends on it.
 const A_WHILE: Duration = Duration::from_secs(3600);
 
-/// Prints a line for each message behind the first `seen`, until Ctrl-C or SIGTERM.
-pub(super) async fn tell(simulator: &Simulator, mut seen: u64) {
+/// Prints a line for each message behind the first `seen`, until Ctrl-C or SIGTERM. With a folder, keeps their contents there.
+pub(super) async fn tell(simulator: &Simulator, mut seen: u64, save: Option<&Path>) {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return,
             _ = terminate.recv() => return,
             more = simulator.wait_for(seen + 1, A_WHILE) => if more {
-                seen = tell_behind(simulator, seen);
+                seen = tell_behind(simulator, seen, save);
             }
         }
     }
 }
 
-/// Prints those behind the first `seen` that are still kept; gives how many there were in all.
-fn tell_behind(simulator: &Simulator, seen: u64) -> u64 {
+/// Tells of those behind the first `seen` that are still kept; gives the number of the last.
+fn tell_behind(simulator: &Simulator, seen: u64, save: Option<&Path>) -> u64 {
+    // Asked first: each of these is kept by now, or was and made room.
     let all = simulator.counts().messages;
-    let kept = simulator.received();
-    let new = usize::try_from(all.saturating_sub(seen)).unwrap_or(usize::MAX);
-    kept.iter().skip(kept.len().saturating_sub(new)).for_each(|received| say(line(received)));
-    all
+    simulator.received_after(seen).into_iter().fold(all, |all, (number, received)| {
+        // Kept before it is told: whoever reads the line finds the file.
+        if let Some(folder) = save
+            && let Err(error) = std::fs::write(folder.join(format!("{number}.eml")), &received.content)
+        {
+            complain(&error);
+        }
+        say(line(&received));
+        all.max(number)
+    })
 }
 
 fn line(received: &Received) -> String {

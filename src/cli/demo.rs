@@ -141,5 +141,5 @@ and look at it from another terminal (its configuration is {config}):
 ",
         config = config.display()
     ));
-    arrivals::tell(simulator, 1).await;
+    arrivals::tell(simulator, 1, None).await;
 }

@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// What is to go wrong, as in `--fault smtp-auth-off-mailbox` or `--fault drop=final*2`; may be repeated. `--help` lists all
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Planned>,
+    /// Where to keep what arrives, as 1.eml, 2.eml and so on
+    #[arg(long, value_name = "FOLDER")]
+    save: Option<PathBuf>,
 }
 
 /// What the simulator gets to say goodbye.
@@ -60,6 +63,11 @@ async fn simulate(arguments: &Arguments) -> Exit {
         faults: arguments.faults.clone(),
         ..Settings::default()
     };
+    if let Some(folder) = &arguments.save
+        && let Err(error) = std::fs::create_dir_all(folder)
+    {
+        return complain(&error);
+    }
     let simulator = match Simulator::start(settings, Clock::system()).await {
         Ok(simulator) => simulator,
         Err(error) => return complain(&error),
@@ -75,7 +83,7 @@ async fn simulate(arguments: &Arguments) -> Exit {
         simulator.token_url(),
         config.display()
     ));
-    arrivals::tell(&simulator, 0).await;
+    arrivals::tell(&simulator, 0, arguments.save.as_deref()).await;
     simulator.stop(GRACE).await;
     Exit::Done
 }

@@ -137,6 +137,8 @@ pub(super) struct Mailroom {
 struct Shelf {
     messages: VecDeque<Arc<Received>>,
     octets: usize,
+    /// How many there were, with those that made room for others.
+    ever: u64,
 }
 
 impl Mailroom {
@@ -163,6 +165,7 @@ impl Mailroom {
     fn shelve(&self, received: Received, messages: usize, octets: usize) {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         shelf.octets += received.content.len();
+        shelf.ever += 1;
         shelf.messages.push_back(Arc::new(received));
         while shelf.messages.len() > messages || shelf.octets > octets {
             let Some(oldest) = shelf.messages.pop_front() else { break };
@@ -173,6 +176,13 @@ impl Mailroom {
     /// What is kept, oldest first.
     pub(super) fn received(&self) -> Vec<Arc<Received>> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).messages.iter().cloned().collect()
+    }
+
+    /// What is kept of those behind the first `seen`, with their numbers from 1, oldest first.
+    pub(super) fn received_after(&self, seen: u64) -> Vec<(u64, Arc<Received>)> {
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = shelf.ever - shelf.messages.len() as u64 + 1;
+        (first..).zip(&shelf.messages).filter(|(number, _)| *number > seen).map(|(number, kept)| (number, Arc::clone(kept))).collect()
     }
 
     /// Waits until `number` messages were taken since the start, at most `limit`; says whether they were.

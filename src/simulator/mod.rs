@@ -194,6 +194,11 @@ impl Simulator {
         self.world.mailroom.received()
     }
 
+    /// Those behind the first `seen` that are kept, with their numbers from 1, oldest first.
+    pub fn received_after(&self, seen: u64) -> Vec<(u64, Arc<Received>)> {
+        self.world.mailroom.received_after(seen)
+    }
+
     /// Waits until `messages` were taken since the start, at most `limit`; says whether they were.
     pub async fn wait_for(&self, messages: u64, limit: Duration) -> bool {
         self.world.mailroom.wait_for(messages, limit).await

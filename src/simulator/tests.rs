@@ -188,6 +188,8 @@ async fn keeps_the_latest_or_nothing() {
             exchange(&mut stream, CONTENT, "250 ").await;
         }
         assert_eq!((simulator.counts().messages, simulator.received().len()), (3, left));
+        let numbers = |seen| simulator.received_after(seen).iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        assert_eq!((numbers(0), numbers(2)), if left == 0 { (vec![], vec![]) } else { (vec![2, 3], vec![3]) });
     }
 }
 

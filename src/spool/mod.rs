@@ -170,7 +170,7 @@ pub struct Totals {
     pub waiting: u64,
     /// Entries that are held.
     pub held: u64,
-    /// When the oldest entry's message arrived.
+    /// When the oldest entry's message arrived; `None` also while the spool cannot be asked because it cannot be written.
     pub oldest: Option<Timestamp>,
 }
 

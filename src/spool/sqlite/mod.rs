@@ -277,7 +277,11 @@ impl SqliteSpool {
     }
 
     async fn count_all(&self) -> Result<Totals, SpoolError> {
-        let oldest = self.ask("count entries", |connection, _| reader::oldest(connection)).await?;
+        let oldest = match self.ask("count entries", |connection, _| reader::oldest(connection)).await {
+            // While the writer cannot mend the database nobody can ask it. How much waits is what a person wants to know then.
+            Err(_) if self.storage() != Storage::Ready => None,
+            answer => answer?,
+        };
         let count = |counter: &AtomicI64| u64::try_from(counter.load(Ordering::Relaxed)).unwrap_or(0);
         Ok(Totals { waiting: count(&self.shared.waiting), held: count(&self.shared.held), oldest })
     }

@@ -123,6 +123,7 @@ async fn while_the_database_cannot_be_opened_again_nothing_is_promised() {
     assert_eq!(spool.storage(), Storage::Failing);
     assert!(matches!(try_store(&spool, b"x").await, Err(SpoolError::Failed { .. })));
     assert!(matches!(spool.due(office(), NOW, Vec::new(), 1).await, Err(SpoolError::Failed { .. })));
+    assert_eq!(spool.totals().await.unwrap(), Totals { waiting: 1, held: 0, oldest: None }, "known without the database");
 
     faults.fail(Step::Reopen, ErrorKind::Other, 0);
     store(&spool, b"after").await;
