@@ -1,0 +1,42 @@
+# Installs the clients and servers that are missing. Sourced by `run`.
+
+install_debian() {
+  local missing=() package policy=/usr/sbin/policy-rc.d ours=
+  for package in "$@"; do dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package"); done
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "not installed: ${missing[*]} (needs Debian and root)"
+    return
+  fi
+  # No server is to be started by its installation.
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy && ours=yes
+  fi
+  apt-get update -q >/dev/null || true
+  echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+  for package in "${missing[@]}"; do
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package" >"$work/apt.log" 2>&1 ||
+      echo "cannot install $package: $(grep -m1 '^E:' "$work/apt.log")"
+  done
+  [ -z "$ours" ] || rm $policy
+}
+
+# What npm and pip give stays below target, for the next run.
+install_libraries() {
+  mkdir -p "$tools"
+  if command -v npm >/dev/null && [ ! -d "$tools/node_modules/smtp-server" ]; then
+    npm install --silent --no-audit --no-fund --no-save --prefix "$tools" nodemailer@7 smtp-server@3 >"$work/npm.log" 2>&1 ||
+      echo "cannot install with npm: $(tail -1 "$work/npm.log")"
+  fi
+  if [ ! -d "$tools/venv/bin" ] || ! "$tools/venv/bin/python" -c 'import aiosmtpd' 2>/dev/null; then
+    { python3 -m venv "$tools/venv" && "$tools/venv/bin/pip" install -q aiosmtpd==1.4.6; } >"$work/pip.log" 2>&1 ||
+      echo "cannot install with pip: $(tail -1 "$work/pip.log")"
+  fi
+}
+
+node_modules() { needs node; [ -d "$tools/node_modules/$1" ] || { echo "$1 is not installed"; exit 77; }; }
+
+command -v node >/dev/null || nodejs="nodejs npm"
+# shellcheck disable=SC2086 # one or two packages
+install_debian openssl swaks curl msmtp s-nail sendemail php-cli libphp-phpmailer postfix dovecot-core ${nodejs:-}
+install_libraries
