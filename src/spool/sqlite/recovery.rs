@@ -156,7 +156,7 @@ fn check_files(connection: &Connection, folder: &Folder, files: &Files, now: Tim
     let bodies = folder.bodies();
     let mut damaged = Vec::new();
     for (id, length) in files {
-        if let Err(why) = body_in_file(&bodies, *id, *length) {
+        if let Err(why) = body_in_file(&bodies, *id, *length).map_err(|error| unusable(folder, error))? {
             let aside = aside::entry(connection, folder, *id, &why, now).map_err(|source| OpenError::Aside { id: *id, source })?;
             tracing::error!(entry = %id, kept_at = %aside.kept_at.display(), why, "set a damaged entry aside");
             damaged.push(aside);
