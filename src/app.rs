@@ -183,11 +183,8 @@ fn upstreams(config: &Config, clock: &Clock) -> Result<HashMap<AccountName, Upst
     Ok(settings.into_iter().map(|settings| (settings.account.clone(), Upstream::new(settings, clock.clone()))).collect())
 }
 
+/// What was set aside is in the log already.
 fn tell(recovery: &Recovery) {
-    for set_aside in &recovery.set_aside {
-        let kept_at = set_aside.kept_at.display();
-        tracing::error!(what = set_aside.what, why = set_aside.why, %kept_at, "found damage; set aside, not deleted");
-    }
     if recovery.leftovers > 0 {
         tracing::info!(files = recovery.leftovers, "removed what unfinished messages left; none of them was promised");
     }

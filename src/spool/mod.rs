@@ -192,7 +192,7 @@ pub struct Recovery {
     pub entries: u64,
     /// Files that belonged to no entry, left by messages that were never promised; removed.
     pub leftovers: u64,
-    /// What was damaged and is kept for a person to look at: each with where it is now.
+    /// What was damaged and is kept for a person to look at: each with where it is now. The log was told.
     pub set_aside: Vec<SetAside>,
 }
 
