@@ -78,7 +78,7 @@ impl Relay {
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let upstreams = upstreams(&config, &clock)?;
         let (spool, recovery) = SqliteSpool::open(config.spool.clone(), clock.clone())?;
-        tell(&recovery);
+        tell(&recovery, &config.accounts);
         let spool: Arc<dyn Spool> = Arc::new(spool);
         match Self::start_with(&spool, upstreams, config, clock).await {
             Ok(relay) => Ok(relay),
@@ -184,9 +184,15 @@ fn upstreams(config: &Config, clock: &Clock) -> Result<HashMap<AccountName, Upst
 }
 
 /// What was set aside is in the log already.
-fn tell(recovery: &Recovery) {
+fn tell(recovery: &Recovery, accounts: &[Account]) {
     if recovery.leftovers > 0 {
         tracing::info!(files = recovery.leftovers, "removed what unfinished messages left; none of them was promised");
+    }
+    for (account, entries) in &recovery.accounts {
+        if accounts.iter().all(|known| known.name != *account) {
+            let remedy = "put the account back under `accounts`, and start again";
+            tracing::error!(%account, entries, remedy, "mail waits for an account that is not configured");
+        }
     }
     tracing::info!(entries = recovery.entries, "opened the queue");
 }

@@ -7,7 +7,7 @@
 //! - A body file is removed only when the database is undamaged and knows no entry of that name.
 //! - What is damaged is moved, never deleted, and reported.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -17,7 +17,7 @@ use super::row::{body_in_file, id_of, key};
 use super::schema::{self, Found};
 use super::{OpenError, aside};
 use crate::clock::Timestamp;
-use crate::message::EntryId;
+use crate::message::{AccountName, EntryId};
 use crate::spool::{Recovery, SetAside};
 
 /// A database of at most this many octets is checked page by page at every start, which takes well under a
@@ -64,6 +64,7 @@ pub(super) fn recover(folder: &Folder, now: Timestamp) -> Result<Recovered, Open
     census.largest = census.largest.max(largest);
     recovery.leftovers = leftovers;
     recovery.entries = census.waiting + census.held;
+    recovery.accounts = accounts(&connection).map_err(|source| database(folder, source))?;
     Ok(Recovered { connection, census, recovery })
 }
 
@@ -136,6 +137,13 @@ pub(super) fn take_census(connection: &Connection) -> Result<Census, rusqlite::E
         held: count("SELECT count(*) FROM entries INDEXED BY held WHERE due IS NULL")?,
         largest: largest.max(mark).map(id_of),
     })
+}
+
+fn accounts(connection: &Connection) -> Result<BTreeMap<AccountName, u64>, rusqlite::Error> {
+    let mut statement =
+        connection.prepare("SELECT account, count(*) FROM entries INDEXED BY waiting WHERE due IS NOT NULL GROUP BY account")?;
+    let rows = statement.query_map([], |row| Ok((AccountName::new(row.get_ref(0)?.as_str()?), row.get::<_, i64>(1)?.unsigned_abs())))?;
+    rows.collect()
 }
 
 fn files(connection: &Connection) -> Result<Files, rusqlite::Error> {
