@@ -80,9 +80,12 @@ impl Relay {
         let (spool, recovery) = SqliteSpool::open(config.spool.clone(), clock.clone())?;
         tell(&recovery, &config.accounts);
         let spool: Arc<dyn Spool> = Arc::new(spool);
-        match Self::start_with(&spool, upstreams, config, clock).await {
+        let control = Group::new("control");
+        match Self::start_with(&spool, upstreams, config, clock, &control).await {
             Ok(relay) => Ok(relay),
             Err(error) => {
+                // It may answer already, with the spool in its hands.
+                control.stop(SHORT_GRACE).await;
                 spool.close().await;
                 Err(error)
             }
@@ -94,12 +97,13 @@ impl Relay {
         upstreams: HashMap<AccountName, Upstream>,
         config: Config,
         clock: Clock,
+        control: &Group,
     ) -> Result<Self, StartError> {
         let groups = Groups {
             listeners: Group::new("listeners"),
             scheduler: Group::new("scheduler"),
             attempts: Group::new("attempts"),
-            control: Group::new("control"),
+            control: control.clone(),
         };
         let mut bound = Vec::new();
         for settings in &config.listeners {
