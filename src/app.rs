@@ -78,11 +78,14 @@ impl Relay {
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let upstreams = upstreams(&config, &clock)?;
         let (spool, recovery) = SqliteSpool::open(config.spool.clone(), clock.clone())?;
-        tell(&recovery);
+        tell(&recovery, &config.accounts);
         let spool: Arc<dyn Spool> = Arc::new(spool);
-        match Self::start_with(&spool, upstreams, config, clock).await {
+        let control = Group::new("control");
+        match Self::start_with(&spool, upstreams, config, clock, &control).await {
             Ok(relay) => Ok(relay),
             Err(error) => {
+                // It may answer already, with the spool in its hands.
+                control.stop(SHORT_GRACE).await;
                 spool.close().await;
                 Err(error)
             }
@@ -94,12 +97,13 @@ impl Relay {
         upstreams: HashMap<AccountName, Upstream>,
         config: Config,
         clock: Clock,
+        control: &Group,
     ) -> Result<Self, StartError> {
         let groups = Groups {
             listeners: Group::new("listeners"),
             scheduler: Group::new("scheduler"),
             attempts: Group::new("attempts"),
-            control: Group::new("control"),
+            control: control.clone(),
         };
         let mut bound = Vec::new();
         for settings in &config.listeners {
@@ -183,13 +187,16 @@ fn upstreams(config: &Config, clock: &Clock) -> Result<HashMap<AccountName, Upst
     Ok(settings.into_iter().map(|settings| (settings.account.clone(), Upstream::new(settings, clock.clone()))).collect())
 }
 
-fn tell(recovery: &Recovery) {
-    for set_aside in &recovery.set_aside {
-        let kept_at = set_aside.kept_at.display();
-        tracing::error!(what = set_aside.what, why = set_aside.why, %kept_at, "found damage; set aside, not deleted");
-    }
+/// What was set aside is in the log already.
+fn tell(recovery: &Recovery, accounts: &[Account]) {
     if recovery.leftovers > 0 {
         tracing::info!(files = recovery.leftovers, "removed what unfinished messages left; none of them was promised");
+    }
+    for (account, entries) in &recovery.accounts {
+        if accounts.iter().all(|known| known.name != *account) {
+            let remedy = "put the account back under `accounts`, and start again";
+            tracing::error!(%account, entries, remedy, "mail waits for an account that is not configured");
+        }
     }
     tracing::info!(entries = recovery.entries, "opened the queue");
 }

@@ -33,10 +33,19 @@ pub enum Refusal {
     /// The header is larger than we take.
     #[error("the message could not be taken")]
     Header(#[from] HeaderTooLarge),
+    /// The message has been here, or somewhere, too often.
+    #[error("the message has {hops} Received fields: it goes round in circles between this relay and its upstream")]
+    Loop {
+        /// Received fields in its header.
+        hops: usize,
+    },
     /// No sender rule matches.
     #[error("the message has no account to send it")]
     NoRule(#[from] NoRule),
 }
+
+/// Received fields that a message may have. RFC 5321 section 6.3 wants loops stopped, at not less than a hundred.
+const HOPS: usize = 100;
 
 impl Intake {
     /// An intake that stores in `spool` and tells `arrivals` of each new entry, as far as there is room: who
@@ -99,6 +108,10 @@ impl Incoming {
     pub async fn finish(self) -> Result<Accepted, Refusal> {
         let Self { intake, origin, envelope, splitter, body } = self;
         let (header, facts) = splitter.finish();
+        let hops = header.fields().filter(|field| field.is("Received")).count();
+        if hops > HOPS {
+            return Err(Refusal::Loop { hops });
+        }
         let (rule, decision) = intake.senders.decide(&origin, &envelope, &header)?;
         let body = body.finish().await?;
         let size = header.as_bytes().len() as u64 + facts.size;

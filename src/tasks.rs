@@ -42,11 +42,6 @@ impl Group {
         Self { name, tracker: TaskTracker::new(), stop: CancellationToken::new() }
     }
 
-    /// The group's name, as it appears in the log.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Starts a task of this group.
     pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
     where
@@ -66,23 +61,13 @@ impl Group {
         self.stop.is_cancelled()
     }
 
-    /// The token itself, for places that hand it further down.
-    pub fn token(&self) -> CancellationToken {
-        self.stop.clone()
-    }
-
-    /// Tasks that are running now.
-    pub fn running(&self) -> usize {
-        self.tracker.len()
-    }
-
     /// Asks the group to stop without waiting for it.
     pub fn ask_to_stop(&self) {
         self.stop.cancel();
         self.tracker.close();
     }
 
-    /// Asks the group to stop and waits for its tasks, at most `grace`.
+    /// Asks the group to stop and waits for its tasks, at most `grace`. Those that are left go on until the runtime ends.
     pub async fn stop(&self, grace: Duration) -> Verdict {
         self.ask_to_stop();
         let left = match tokio::time::timeout(grace, self.tracker.wait()).await {

@@ -270,6 +270,16 @@ async fn refuses_what_nobody_may_send_and_headers_without_end() {
 }
 
 #[tokio::test]
+async fn stops_a_message_that_goes_round_in_circles() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    device.send("Received: from a by b\r\n".repeat(101)).await;
+    device.send("\r\nhi\r\n.\r\n").await;
+    device.expect("554 5.4.6 The message goes round in circles: too many Received fields\r\n").await;
+}
+
+#[tokio::test]
 async fn serves_only_those_on_the_list() {
     let everywhere = Settings { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), ..settings() };
     let relay = Relay::start(Settings { allow: vec!["10.0.0.0/8".parse().unwrap()], ..everywhere.clone() });

@@ -103,6 +103,7 @@ impl Play {
             "storing fails" => refuse(&mut self.place, Refusal::CannotStore),
             "it is too large" => refuse(&mut self.place, Refusal::TooLarge),
             "its header is too large" => refuse(&mut self.place, Refusal::HeaderTooLarge),
+            "it goes round in circles" => refuse(&mut self.place, Refusal::Loop),
             "no rule matches" => refuse(&mut self.place, Refusal::NoSenderRule),
             "closed" => assert!(matches!(self.place, Place::Closed(_)), "the conversation goes on"),
             other => panic!("{other:?} cannot happen"),
@@ -290,6 +291,7 @@ fn every_refusal_has_its_reply_and_the_session_goes_on() {
         ("storing fails", "451 4.3.0 Cannot store the message now: try again later"),
         ("it is too large", "552 5.3.4 The message is larger than 1000 octets"),
         ("its header is too large", "554 5.6.0 The header of the message is too large"),
+        ("it goes round in circles", "554 5.4.6 The message goes round in circles: too many Received fields"),
         ("no rule matches", "550 5.7.1 The relay has no rule for this sender: one can be added under `senders`"),
     ] {
         check(&format!(

@@ -80,7 +80,15 @@ async fn with_stopped(config: &Config, command: impl AsyncFnOnce(&Queue) -> Exit
     }
     let clock = Clock::system();
     match SqliteSpool::open(config.spool.clone(), clock.clone()) {
-        Ok((spool, _)) => {
+        Ok((spool, recovery)) => {
+            for damage in &recovery.set_aside {
+                complain_in_words(&format!(
+                    "mailferry: {} is damaged ({}); it is kept in {} and not listed here",
+                    damage.what,
+                    damage.why,
+                    damage.kept_at.display()
+                ));
+            }
             let spool: Arc<dyn Spool> = Arc::new(spool);
             let exit = command(&Queue::Stopped(Desk::stopped(spool.clone(), clock, config.advice()))).await;
             spool.close().await;

@@ -9,6 +9,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 /// The process's surroundings, or a test's.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -50,7 +52,7 @@ impl Surroundings {
 /// Reads a file of at most `limit` octets.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<FileRead> {
     // Without O_NONBLOCK, opening a pipe would wait for somebody to write.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
     // Of the open file, so that nobody can put another in its place in between.
     let facts = file.metadata()?;
     if !facts.is_file() {

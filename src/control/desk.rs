@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, Request, Shown, storage_in_words};
+use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, PAGE_RECIPIENTS, Request, Shown, storage_in_words};
 use crate::clock::Clock;
 use crate::delivery::Advice;
 use crate::message::EntryId;
@@ -58,8 +58,9 @@ impl Desk {
 
     async fn list(&self, after: Option<EntryId>) -> Result<Answer, SpoolError> {
         let mut found = self.spool.list(after, PAGE + 1).await?;
-        let more = found.len() > PAGE;
-        found.truncate(PAGE);
+        let fits = fit(found.iter().map(|summary| summary.recipients.len()));
+        let more = found.len() > fits;
+        found.truncate(fits);
         let now = self.clock.now();
         Ok(Answer::Queue { entries: found.into_iter().map(|summary| Listed::new(summary, now, &self.advice)).collect(), more })
     }
@@ -86,11 +87,33 @@ impl Desk {
     }
 }
 
+/// How many entries with so many recipients each fit on a page; one always does.
+fn fit(recipients: impl Iterator<Item = usize>) -> usize {
+    let mut together = 0;
+    let within = |recipients: &usize| {
+        together += recipients;
+        together <= PAGE_RECIPIENTS
+    };
+    recipients.take(PAGE).take_while(within).count().max(1)
+}
+
 fn in_words(error: &SpoolError) -> String {
     match error {
         SpoolError::NoSuchEntry(_) => format!("{error}: it was delivered or removed; `mailferry queue list` shows what is there"),
         SpoolError::Damaged { .. } => format!("{error}; it was set aside in data_dir, not deleted"),
         SpoolError::Full { .. } => format!("{error}: make room on that file system"),
         SpoolError::Failed { source, .. } => format!("{error}: {source}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_before_it_is_too_large_for_a_line() {
+        assert_eq!(fit([1; PAGE + 1].into_iter()), PAGE);
+        assert_eq!(fit([PAGE_RECIPIENTS / 4; 9].into_iter()), 4);
+        assert_eq!(fit([10_000, 1].into_iter()), 1);
     }
 }

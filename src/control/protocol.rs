@@ -11,6 +11,9 @@ use crate::spool::{Entry, Progress, Recipient, State, Storage, Summary};
 
 /// Entries in one answer to [`Request::QueueList`]; a client asks again for more.
 pub const PAGE: usize = 500;
+/// Recipients in one answer, unless a single entry has more. A recipient takes at most some 5 KB: a reply of 2 KB, escaped, and
+/// a remedy.
+pub(super) const PAGE_RECIPIENTS: usize = 2_000;
 
 /// What a command asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ pub enum Request {
 pub enum Answer {
     /// A page of the queue.
     Queue {
-        /// At most [`PAGE`].
+        /// At most [`PAGE`], and fewer when they have many recipients.
         entries: Vec<Listed>,
         /// Whether there are more.
         more: bool,

@@ -47,7 +47,8 @@ pub fn serve(data_dir: &Path, desk: Desk, group: &Group) -> Result<(), ControlEr
     Ok(())
 }
 
-/// A socket that only its owner can use. The folder is 0700, so there is no moment at which others can.
+/// A socket that only its owner can use. Until its mode is set, the folder keeps others out; where an existing `data_dir` is open
+/// to others, that is the process's umask alone.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -89,6 +90,6 @@ async fn converse(stream: UnixStream, desk: &Desk) -> io::Result<()> {
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
-    debug_assert!(text.len() as u64 <= LINE_LIMIT, "a page is far smaller");
+    debug_assert!(text.len() as u64 <= LINE_LIMIT, "a page is smaller");
     writer.write_all(&text).await
 }

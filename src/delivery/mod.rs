@@ -100,13 +100,14 @@ pub enum NextStep {
     Retry,
     /// Get a fresh token and try once more at once; then hold.
     Token,
-    /// Keep what the failure reaches until a person has mended it.
+    /// Keep what the failure reaches until it is mended: a message until a person acts, an account until an attempt shows
+    /// that it works again.
     Hold,
     /// Stop the whole account for this long, then go on.
     Pause(Duration),
-    /// Send to fewer recipients at a time.
+    /// Try the recipients again that were not taken: the upstream takes so many at a time.
     Split,
-    /// Send once more as the mailbox itself.
+    /// Keep it for a person: it may go out as the mailbox itself.
     ResendAs,
     /// It can never be delivered.
     GiveUp,

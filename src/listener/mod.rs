@@ -20,8 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::intake::Intake;
 use crate::session::Policy;
@@ -102,7 +101,7 @@ pub enum ListenError {
 }
 
 /// Connections that the kernel keeps until we take them; beyond it devices wait and try again by themselves.
-const BACKLOG: i32 = 1024;
+const BACKLOG: u32 = 1024;
 
 /// A socket that listens; nobody is served yet.
 #[derive(Debug)]
@@ -141,11 +140,9 @@ impl Listener {
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Otherwise nobody could listen for a minute after a restart.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -34,6 +34,7 @@ impl Refused {
                 session::Refusal::CannotStore
             }
             Self::Intake(intake::Refusal::Header(_)) => session::Refusal::HeaderTooLarge,
+            Self::Intake(intake::Refusal::Loop { .. }) => session::Refusal::Loop,
             Self::Intake(intake::Refusal::NoRule(_)) => session::Refusal::NoSenderRule,
         }
     }

@@ -134,11 +134,6 @@ impl TokenSource {
         }
     }
 
-    /// Until when the token at hand is valid, for whoever shows it.
-    pub fn valid_until(&self) -> Option<Timestamp> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|held| held.ends_at)
-    }
-
     fn fresh(&self) -> Option<Secret> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().filter(|held| self.clock.now() < held.renew_at).map(|held| held.token.clone())

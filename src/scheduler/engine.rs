@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::lane::{Lane, LaneState, WINDOW};
 use super::settle::{AccountVerdict, Settlement, names, settle};
@@ -16,7 +17,8 @@ use crate::message::{AccountName, Mailbox};
 use crate::spool::{Due, Progress, Recipient, Record, Spool, SpoolError, State};
 use crate::tasks::Group;
 
-/// The longest the loop sleeps: a clock that was set back or forward is noticed after this.
+/// The longest the loop sleeps, and how often each lane looks into the spool whatever it was told: a clock that was set back
+/// or forward, and an entry that nobody announced, are noticed after this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Between two tries to record what could not be recorded, or to look into a spool that could not be read.
 const SPOOL_PAUSE: Duration = Duration::from_secs(5);
@@ -50,10 +52,36 @@ pub struct Scheduler {
 /// An attempt that ended.
 struct Ended {
     due: Due,
+    began: Timestamp,
     result: AttemptResult,
 }
 
+/// An attempt on its way. However it ends, also by a panic, the loop hears of it.
+struct Running {
+    due: Due,
+    began: Timestamp,
+    result: AttemptResult,
+    ended: mpsc::Sender<Ended>,
+}
+
+impl Running {
+    fn end(mut self, result: AttemptResult) {
+        self.result = result;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let result = std::mem::replace(&mut self.result, AttemptResult::BrokeOff);
+        // There is room for every attempt that may run. The receiver is only gone when the scheduler has stopped; the outcome
+        // is recorded all the same.
+        let _ = self.ended.try_send(Ended { due: self.due.clone(), began: self.began, result });
+    }
+}
+
 enum AttemptResult {
+    /// It came to no end: it has panicked.
+    BrokeOff,
     /// There was nothing to try.
     Gone,
     /// The entry could not be read.
@@ -93,12 +121,13 @@ impl Scheduler {
     /// Schedules until `stopping` resolves. Attempts that run then go on in their group, and record for themselves.
     pub async fn run(mut self, stopping: impl Future<Output = ()>) {
         tokio::pin!(stopping);
+        let mut looked = Instant::now();
         loop {
             let wake = self.start_what_may().await;
             let sleep = wake.map_or(LONGEST_SLEEP, |wake| wake.since(self.clock.now()).min(LONGEST_SLEEP));
             tokio::select! {
                 biased;
-                () = &mut stopping => return,
+                () = &mut stopping => break,
                 Some(ended) = self.ended.1.recv() => self.attempt_ended(ended),
                 Some(due) = self.arrivals.recv() => self.arrived(due),
                 () = tokio::time::sleep(sleep) => {}
@@ -109,6 +138,17 @@ impl Scheduler {
             while let Ok(due) = self.arrivals.try_recv() {
                 self.arrived(due);
             }
+            if looked.elapsed() >= LONGEST_SLEEP {
+                looked = Instant::now();
+                self.lanes.values_mut().for_each(Lane::look_again);
+            }
+        }
+        while let Ok(ended) = self.ended.1.try_recv() {
+            self.attempt_ended(ended);
+        }
+        // The last chance: what is not recorded now is sent again after the next start.
+        if !self.unrecorded.is_empty() {
+            self.record_what_waits().await;
         }
     }
 
@@ -153,22 +193,29 @@ impl Scheduler {
 
     async fn refill(&mut self, account: &AccountName, now: Timestamp) -> Result<(), SpoolError> {
         let Some(lane) = self.lanes.get_mut(account) else { return Ok(()) };
-        let known = lane.known();
-        let found = self.spool.due(account.clone(), now, known.clone(), WINDOW).await?;
-        let next_due = if found.len() < WINDOW {
-            let known = known.into_iter().chain(found.iter().map(|due| due.id)).collect();
-            self.spool.next_due(account.clone(), known).await?
-        } else {
-            None
-        };
+        let mut known = lane.known();
+        let mut found = self.spool.due(account.clone(), now, known.clone(), WINDOW).await?;
+        if found.len() >= WINDOW {
+            lane.refilled(found, None);
+            return Ok(());
+        }
+        known.extend(found.iter().map(|due| due.id));
+        let mut next_due = self.spool.next_due(account.clone(), known.clone()).await?;
+        // No entry is ever made to wait that long: the clock was set back since. It is due.
+        if let Some(at) = next_due.filter(|at| at.since(now) > self.retry.longest.saturating_mul(2)) {
+            found.extend(self.spool.due(account.clone(), at, known, WINDOW - found.len()).await?);
+            next_due = None;
+        }
         lane.refilled(found, next_due);
         Ok(())
     }
 
     fn start(&self, due: Due) {
-        let attempt = Attempt { entry: due.id, account: due.account.clone(), number: due.attempts + 1, at: self.clock.now() };
+        let began = self.clock.now();
+        // Later than now only where the clock was set back.
+        let attempt = Attempt { entry: due.id, account: due.account.clone(), number: due.attempts + 1, at: began.max(due.at) };
         let (courier, spool, clock, retry) = (self.courier.clone(), self.spool.clone(), self.clock.clone(), self.retry);
-        let ended = self.ended.0.clone();
+        let running = Running { due, began, result: AttemptResult::BrokeOff, ended: self.ended.0.clone() };
         self.attempts.spawn(async move {
             let result = match courier.attempt(attempt.clone()).await {
                 Attempted::Gone => AttemptResult::Gone,
@@ -184,15 +231,19 @@ impl Scheduler {
                     AttemptResult::Settled(settlement, unrecorded)
                 }
             };
-            // The receiver is only gone when the scheduler has stopped; the outcome is recorded all the same.
-            let _ = ended.send(Ended { due, result }).await;
+            running.end(result);
         });
     }
 
-    fn attempt_ended(&mut self, Ended { due, result }: Ended) {
+    fn attempt_ended(&mut self, Ended { due, began, result }: Ended) {
         let now = self.clock.now();
         let Some(lane) = self.lanes.get_mut(&due.account) else { return };
         match result {
+            AttemptResult::BrokeOff => {
+                let (entry, account) = (due.id, &due.account);
+                tracing::error!(%entry, %account, "attempt broke off by a mistake in the program; the entry is tried again after a restart");
+                lane.broke_off();
+            }
             // An entry that was not due after all (a clock that was set back) is looked for again.
             AttemptResult::Gone | AttemptResult::Unreadable => lane.ended(due.id, Some(now.after(SPOOL_PAUSE)), false),
             AttemptResult::Settled(settlement, unrecorded) => {
@@ -201,7 +252,7 @@ impl Scheduler {
                     Some(State::Held) | None => None,
                 };
                 lane.ended(due.id, again, settlement.sent);
-                judge(lane, &due.account, settlement.account, now, (&self.retry, &self.advice));
+                judge(lane, &due.account, settlement.account, (began, now), (&self.retry, &self.advice));
                 self.unrecorded.extend(unrecorded);
             }
         }
@@ -220,19 +271,26 @@ impl Scheduler {
         let left = self.unrecorded.len();
         self.status.send_if_modified(|status| std::mem::replace(&mut status.unrecorded, left) != left);
         if left == 0 {
-            tracing::info!("the spool records outcomes again; sending goes on");
+            tracing::info!("the spool records outcomes again");
         }
         left == 0
     }
 }
 
 /// Tells the lane what an attempt said about its account, and the log when that is news.
-fn judge(lane: &mut Lane, account: &AccountName, verdict: AccountVerdict, now: Timestamp, (retry, advice): (&Retry, &Advice)) {
+fn judge(
+    lane: &mut Lane,
+    account: &AccountName,
+    verdict: AccountVerdict,
+    (began, now): (Timestamp, Timestamp),
+    (retry, advice): (&Retry, &Advice),
+) {
     let was_open = *lane.state() == LaneState::Open;
     match verdict {
+        AccountVerdict::Unheard => {}
         AccountVerdict::Well => {
-            lane.well();
-            if !was_open {
+            lane.well(began);
+            if !was_open && *lane.state() == LaneState::Open {
                 tracing::info!(%account, "account works again");
             }
         }

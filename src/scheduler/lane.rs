@@ -33,6 +33,8 @@ pub(super) struct Lane {
     /// When messages of the last minute were started.
     started: VecDeque<Timestamp>,
     state: LaneState,
+    /// The time of the last plan.
+    planned: Timestamp,
 }
 
 /// How an account is doing.
@@ -83,6 +85,7 @@ impl Lane {
             next_due: None,
             started,
             state: LaneState::Open,
+            planned: now,
         }
     }
 
@@ -126,16 +129,42 @@ impl Lane {
         }
     }
 
-    /// The account works.
-    pub(super) fn well(&mut self) {
-        self.state = LaneState::Open;
+    /// An attempt ended without saying how. Whether its message is out nobody knows: the entry stays known, so that it is not
+    /// tried again before a restart.
+    pub(super) fn broke_off(&mut self) {
+        self.running -= 1;
     }
 
-    /// The account or its upstream does not work. Attempts that ran at the same time count as one failure.
+    /// The spool may hold what nobody told of.
+    pub(super) fn look_again(&mut self) {
+        self.behind = true;
+    }
+
+    /// The account works, says an attempt that began at `began`. Of a pause that was asked for meanwhile it knows nothing.
+    pub(super) fn well(&mut self, began: Timestamp) {
+        match &self.state {
+            LaneState::Paused { until, .. } if began < *until => {}
+            LaneState::Open | LaneState::Paused { .. } | LaneState::Troubled { .. } => self.state = LaneState::Open,
+        }
+    }
+
+    /// The account or its upstream does not work. Attempts that ran at the same time count as one failure, and do not
+    /// shorten a pause.
     pub(super) fn troubled(&mut self, failure: Failure, now: Timestamp, retry: &Retry, entropy: u64) {
-        if let NextStep::Pause(pause) = failure.next {
-            self.state = LaneState::Paused { until: now.after(pause), failure };
-            return;
+        let paused = match &self.state {
+            LaneState::Paused { until, .. } if *until > now => Some(*until),
+            LaneState::Open | LaneState::Paused { .. } | LaneState::Troubled { .. } => None,
+        };
+        match (failure.next, paused) {
+            (NextStep::Pause(pause), paused) => {
+                let until = now.after(pause);
+                if paused.is_none_or(|longer| longer < until) {
+                    self.state = LaneState::Paused { until, failure };
+                }
+                return;
+            }
+            (_, Some(_)) => return,
+            (_, None) => {}
         }
         let failures = match &self.state {
             LaneState::Troubled { failures, until, .. } if *until > now => *failures,
@@ -147,6 +176,7 @@ impl Lane {
 
     /// What to do now.
     pub(super) fn plan(&mut self, now: Timestamp) -> Plan {
+        self.follow_clock(now);
         if self.next_due.is_some_and(|due| due <= now) {
             self.next_due = None;
             self.behind = true;
@@ -164,6 +194,20 @@ impl Lane {
             self.started.extend(start.iter().map(|_| now));
         }
         Plan { start, refill: false, wake: self.next_due }
+    }
+
+    /// Moves what was counted by a clock that has been set back since: a wait of seconds must not become one of hours.
+    fn follow_clock(&mut self, now: Timestamp) {
+        let back = self.planned.since(now);
+        self.planned = now;
+        if back.is_zero() {
+            return;
+        }
+        self.started.iter_mut().for_each(|start| *start = start.before(back));
+        match &mut self.state {
+            LaneState::Open => {}
+            LaneState::Paused { until, .. } | LaneState::Troubled { until, .. } => *until = until.before(back),
+        }
     }
 
     /// How many attempts may start now; if none, when that will change without anything else happening.
@@ -307,7 +351,7 @@ mod tests {
         assert_eq!(lane.plan(at(12)).wake, Some(at(32)));
         assert_eq!(ids(&lane.plan(at(32))), [5]);
         lane.ended(EntryId::from_u64(5), None, true);
-        lane.well();
+        lane.well(at(32));
         assert_eq!(ids(&lane.plan(at(33))), [6, 7, 8]);
     }
 
@@ -318,5 +362,39 @@ mod tests {
         lane.troubled(failure(NextStep::Pause(Duration::from_secs(75))), at(0), &RETRY, EVEN);
         assert_eq!(lane.plan(at(74)).wake, Some(at(75)));
         assert_eq!(ids(&lane.plan(at(75))), [1]);
+    }
+    #[test]
+    fn what_was_on_its_way_before_a_pause_neither_ends_nor_shortens_it() {
+        let mut lane = lane(3, None);
+        (1..=3).for_each(|id| lane.arrived(due(id)));
+        assert_eq!(ids(&lane.plan(at(0))), [1, 2, 3]);
+        let pause = |seconds| failure(NextStep::Pause(Duration::from_secs(seconds)));
+        lane.troubled(pause(900), at(1), &RETRY, EVEN);
+        lane.well(at(0));
+        lane.troubled(failure(NextStep::Retry), at(2), &RETRY, EVEN);
+        lane.troubled(pause(75), at(3), &RETRY, EVEN);
+        assert!(matches!(lane.state(), LaneState::Paused { until, .. } if *until == at(901)));
+        lane.well(at(901));
+        assert_eq!(*lane.state(), LaneState::Open);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_lengthen_a_wait() {
+        let mut lane = lane(3, Some(2));
+        (1..=4).for_each(|id| lane.arrived(due(id)));
+        assert_eq!(ids(&lane.plan(at(7200))), [1, 2]);
+        assert_eq!(lane.plan(at(3600)).wake, Some(at(3660)));
+        lane.troubled(failure(NextStep::Retry), at(3600), &RETRY, EVEN);
+        assert_eq!(lane.plan(at(0)).wake, Some(at(10)));
+    }
+
+    #[test]
+    fn an_attempt_that_broke_off_frees_its_place_and_is_not_repeated() {
+        let mut lane = lane(1, None);
+        (1..=2).for_each(|id| lane.arrived(due(id)));
+        assert_eq!(ids(&lane.plan(at(0))), [1]);
+        lane.broke_off();
+        assert_eq!(ids(&lane.plan(at(0))), [2]);
+        assert!(lane.known().contains(&EntryId::from_u64(1)));
     }
 }

@@ -28,6 +28,8 @@ pub(super) enum AccountVerdict {
     Well,
     /// They don't.
     Troubled(Failure),
+    /// Nothing: the trouble was on this side, and the upstream did not hear of it.
+    Unheard,
 }
 
 /// Judges the report of an attempt, the entry's `number`th.
@@ -106,7 +108,15 @@ fn verdict(report: &Report) -> AccountVerdict {
         Outcome::Deferred(failure) | Outcome::Refused(failure) if is_trouble(failure) => Some(failure.clone()),
         Outcome::Deferred(_) | Outcome::Refused(_) | Outcome::Delivered(_) => None,
     });
-    trouble.map_or(AccountVerdict::Well, AccountVerdict::Troubled)
+    let heard = report.outcomes.iter().any(|(_, outcome)| match outcome {
+        Outcome::Deferred(failure) | Outcome::Refused(failure) => failure.stage != Stage::Local,
+        Outcome::Delivered(_) => true,
+    });
+    match trouble {
+        Some(failure) => AccountVerdict::Troubled(failure),
+        None if heard => AccountVerdict::Well,
+        None => AccountVerdict::Unheard,
+    }
 }
 
 fn gave_content(outcome: &Outcome) -> bool {
@@ -180,6 +190,13 @@ mod tests {
             let settlement = settled(&[Outcome::Deferred(failure.clone())], 7);
             assert_eq!((settlement.then, settlement.account), (in_secs(0), AccountVerdict::Troubled(failure)));
         }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_says_nothing_about_the_account() {
+        let failure = failed(Scope::Message, NextStep::Retry, Stage::Local);
+        let settlement = settled(&[Outcome::Deferred(failure)], 1);
+        assert_eq!((settlement.then, settlement.account, settlement.sent), (in_secs(30), AccountVerdict::Unheard, false));
     }
 
     #[test]

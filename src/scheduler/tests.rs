@@ -28,6 +28,8 @@ struct Script {
     most_at_once: AtomicUsize,
     /// While set, attempts do not end.
     stuck: AtomicBool,
+    /// The next attempt panics.
+    panics: AtomicBool,
 }
 
 fn recipient() -> Mailbox {
@@ -52,6 +54,7 @@ impl Courier for Script {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             self.at_once.fetch_sub(1, Ordering::SeqCst);
+            assert!(!self.panics.swap(false, Ordering::SeqCst), "as the test wants it");
             self.answers.lock().unwrap().pop_front().unwrap_or_else(|| answer(Outcome::Delivered("250 2.0.0 OK".into())))
         })
     }
@@ -308,4 +311,15 @@ async fn a_stop_lets_attempts_finish_and_starts_nothing() {
     again.until_empty().await;
     assert!(again.tried().iter().all(|id| !tried.contains_key(id)), "nothing is sent twice");
     again.stop().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_panics_leaves_its_place_to_others_and_is_not_repeated() {
+    let bench = Bench::start(Script { panics: AtomicBool::new(true), ..Script::default() }, 1).await;
+    let first = bench.arrive().await;
+    bench.until("the first attempt", async |bench| bench.tried() == [first]).await;
+    let second = bench.arrive().await;
+    bench.until("one delivery", async |bench| bench.spool.totals().await.unwrap().waiting == 1).await;
+    assert_eq!(bench.tried(), [first, second]);
+    bench.stop().await;
 }

@@ -24,6 +24,8 @@ pub enum Refusal {
     TooLarge,
     /// Its header is larger than any real one.
     HeaderTooLarge,
+    /// It goes round in circles.
+    Loop,
     /// No rule says as whom it should be sent.
     NoSenderRule,
 }

@@ -44,6 +44,7 @@ pub(super) fn refused(refusal: Refusal, message_size: u64) -> Reply {
         Refusal::CannotStore => cannot_store(),
         Refusal::TooLarge => too_large(message_size),
         Refusal::HeaderTooLarge => Reply::new(554, Enhanced(5, 6, 0), "The header of the message is too large"),
+        Refusal::Loop => Reply::new(554, Enhanced(5, 4, 6), "The message goes round in circles: too many Received fields"),
         Refusal::NoSenderRule => {
             Reply::new(550, Enhanced(5, 7, 1), "The relay has no rule for this sender: one can be added under `senders`")
         }

@@ -18,6 +18,7 @@ mod sqlite;
 pub use body::{BodyWriter, WrittenBody};
 pub use sqlite::{OpenError, SqliteSpool};
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -190,9 +191,11 @@ pub enum Storage {
 pub struct Recovery {
     /// Entries that wait or are held.
     pub entries: u64,
+    /// How many of them wait for each account, whether it is configured or not.
+    pub accounts: BTreeMap<AccountName, u64>,
     /// Files that belonged to no entry, left by messages that were never promised; removed.
     pub leftovers: u64,
-    /// What was damaged and is kept for a person to look at: each with where it is now.
+    /// What was damaged and is kept for a person to look at: each with where it is now. The log was told.
     pub set_aside: Vec<SetAside>,
 }
 

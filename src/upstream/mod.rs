@@ -163,11 +163,6 @@ impl Upstream {
         Ok(())
     }
 
-    /// Until when the token at hand is valid, if this account uses tokens and has one.
-    pub fn token_valid_until(&self) -> Option<crate::clock::Timestamp> {
-        self.tokens.as_ref().and_then(TokenSource::valid_until)
-    }
-
     /// Says goodbye on idle connections; those in use are closed when their message is done.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -78,7 +78,8 @@ fn write(folder: &Folder, place: &Path, id: EntryId, why: &str, remains: &Remain
         put(format!("{id}.body"), body)?;
     }
     let file = body_path(&folder.bodies(), id);
-    if remains.in_file && file.exists() {
+    // A file that could not be looked at must not be left behind: the next start would find no entry for it.
+    if remains.in_file && file.try_exists()? {
         disk.rename(&file, &body_path(place, id))?;
     }
     disk.sync_folder(place)?;

@@ -1,6 +1,6 @@
 //! Entries that were stored a moment ago, whole, so that sending them at once reads nothing from disk.
 //!
-//! Always true: an entry in here is as it was stored; it leaves before anything about it changes.
+//! Always true: an entry in here is as it was stored; when it changes it leaves before whoever changed it is told.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -254,7 +254,7 @@ impl SqliteSpool {
             Some(Ok(entry)) => Ok(entry),
             None => Err(SpoolError::NoSuchEntry(id)),
             Some(Err(why)) => {
-                // The writer looks again, moves it and tells the log; if it cannot, the entry stays where it is.
+                // The writer looks whether it is still there, moves it and tells the log; if it cannot, the entry stays where it is.
                 let said = why.clone();
                 match self.write(|answer| Op::SetAside(id, said, answer)).await {
                     Ok(()) | Err(SpoolError::Full { .. } | SpoolError::Failed { .. } | SpoolError::Damaged { .. }) => {

@@ -85,6 +85,15 @@ impl Op {
         }
     }
 
+    /// The error when the row that it is about cannot be read. An outcome of such an entry can never be recorded: whoever reads
+    /// the entry next sets it aside.
+    fn unreadable(&self, doing: &'static str, dir: &Path, error: rusqlite::Error) -> SpoolError {
+        match self {
+            Self::Record(record, _) => SpoolError::Damaged { id: record.id, why: format!("its row cannot be read: {error}") },
+            Self::Store(..) | Self::SetAside(..) => database_failed(doing, dir, error),
+        }
+    }
+
     /// Whether it need not be done because whoever asked has gone. Outcomes are recorded all the same.
     pub(super) fn is_abandoned(&self) -> bool {
         match self {
@@ -172,6 +181,7 @@ impl Statements<'_> {
         };
         match done {
             Ok(Ok(applied)) => Ok(applied),
+            Ok(Err(error)) if is_unreadable(&error) => Err(Trouble::One(op.unreadable(doing, self.dir, error))),
             Ok(Err(error)) if is_alone(&error) => Err(Trouble::One(database_failed(doing, self.dir, error))),
             Ok(Err(error)) => Err(Trouble::All(database_failed(doing, self.dir, error))),
             Err(error) => {
@@ -305,6 +315,12 @@ pub(super) fn slice_millis() -> i64 {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Whether a row holds what we never wrote. (A damaged page is SQLite's own error: then reading may still work, and an entry
+/// that is sent without a record would be sent again and again.)
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code().is_none() && is_damage(error)
 }
 
 /// Whether an error of one statement leaves the others of its transaction possible. Damage may be in a page

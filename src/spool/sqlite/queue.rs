@@ -85,6 +85,12 @@ impl<T> Queue<T> {
         self.arrived.notify_one();
     }
 
+    /// Drops what waits and takes nothing more: nobody is there to do it.
+    pub(super) fn abandon(&self) {
+        self.close();
+        self.lock().waiting.clear();
+    }
+
     /// Nothing that can panic is done under this lock.
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -107,6 +113,17 @@ mod tests {
         assert_eq!(queue.push(4).await, Err(4));
         assert_eq!(queue.take(None), Woken::For(vec![3]));
         assert_eq!(queue.take(None), Woken::ToEnd);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_writer_that_is_gone() {
+        let queue = Queue::new();
+        let (answer, answered) = tokio::sync::oneshot::channel::<()>();
+        queue.push(answer).await.unwrap();
+        queue.abandon();
+        assert!(answered.await.is_err());
+        let (late, _) = tokio::sync::oneshot::channel();
+        assert!(queue.push(late).await.is_err());
     }
 
     #[tokio::test]

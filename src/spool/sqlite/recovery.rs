@@ -7,7 +7,7 @@
 //! - A body file is removed only when the database is undamaged and knows no entry of that name.
 //! - What is damaged is moved, never deleted, and reported.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -17,7 +17,7 @@ use super::row::{body_in_file, id_of, key};
 use super::schema::{self, Found};
 use super::{OpenError, aside};
 use crate::clock::Timestamp;
-use crate::message::EntryId;
+use crate::message::{AccountName, EntryId};
 use crate::spool::{Recovery, SetAside};
 
 /// A database of at most this many octets is checked page by page at every start, which takes well under a
@@ -64,6 +64,7 @@ pub(super) fn recover(folder: &Folder, now: Timestamp) -> Result<Recovered, Open
     census.largest = census.largest.max(largest);
     recovery.leftovers = leftovers;
     recovery.entries = census.waiting + census.held;
+    recovery.accounts = accounts(&connection).map_err(|source| database(folder, source))?;
     Ok(Recovered { connection, census, recovery })
 }
 
@@ -138,6 +139,13 @@ pub(super) fn take_census(connection: &Connection) -> Result<Census, rusqlite::E
     })
 }
 
+fn accounts(connection: &Connection) -> Result<BTreeMap<AccountName, u64>, rusqlite::Error> {
+    let mut statement =
+        connection.prepare("SELECT account, count(*) FROM entries INDEXED BY waiting WHERE due IS NOT NULL GROUP BY account")?;
+    let rows = statement.query_map([], |row| Ok((AccountName::new(row.get_ref(0)?.as_str()?), row.get::<_, i64>(1)?.unsigned_abs())))?;
+    rows.collect()
+}
+
 fn files(connection: &Connection) -> Result<Files, rusqlite::Error> {
     let mut statement = connection.prepare("SELECT id, length FROM entries INDEXED BY in_files WHERE in_file = 1")?;
     let rows = statement.query_map([], |row| Ok((id_of(row.get(0)?), row.get::<_, i64>(1)?.unsigned_abs())))?;
@@ -156,7 +164,7 @@ fn check_files(connection: &Connection, folder: &Folder, files: &Files, now: Tim
     let bodies = folder.bodies();
     let mut damaged = Vec::new();
     for (id, length) in files {
-        if let Err(why) = body_in_file(&bodies, *id, *length) {
+        if let Err(why) = body_in_file(&bodies, *id, *length).map_err(|error| unusable(folder, error))? {
             let aside = aside::entry(connection, folder, *id, &why, now).map_err(|source| OpenError::Aside { id: *id, source })?;
             tracing::error!(entry = %id, kept_at = %aside.kept_at.display(), why, "set a damaged entry aside");
             damaged.push(aside);

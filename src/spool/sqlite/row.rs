@@ -83,7 +83,8 @@ pub(super) fn entry(row: &Row<'_>, bodies: &Path) -> Result<Result<Entry, String
     };
     let length = row.get::<_, i64>(5)?.unsigned_abs();
     let body = if row.get::<_, bool>(8)? {
-        body_in_file(bodies, id, length)
+        // That the disk did not answer now does not make the entry a damaged one.
+        body_in_file(bodies, id, length).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?
     } else {
         let octets = row.get_ref(10)?.as_blob_or_null()?.unwrap_or(&[]);
         body_in_row(octets, length, row.get(6)?)
@@ -115,14 +116,15 @@ fn body_in_row(octets: &[u8], length: u64, checksum: u32) -> Result<Body, String
     Ok(Body::Memory(Bytes::copy_from_slice(octets)))
 }
 
-/// Looks whether the body file of an entry is there, with the length it had.
-pub(super) fn body_in_file(bodies: &Path, id: EntryId, length: u64) -> Result<Body, String> {
+/// Looks whether the body file of an entry is there, with the length it had. `Ok(Err(why))` when it is damaged; an error when
+/// the disk does not say.
+pub(super) fn body_in_file(bodies: &Path, id: EntryId, length: u64) -> std::io::Result<Result<Body, String>> {
     let path = body_path(bodies, id);
     match std::fs::metadata(&path) {
-        Ok(found) if found.len() == length => Ok(Body::File { path, length }),
-        Ok(found) => Err(format!("its body file has {} octets instead of {length}", found.len())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("its body file is missing".into()),
-        Err(error) => Err(format!("its body file cannot be read: {error}")),
+        Ok(found) if found.len() == length => Ok(Ok(Body::File { path, length })),
+        Ok(found) => Ok(Err(format!("its body file has {} octets instead of {length}", found.len()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Err("its body file is missing".into())),
+        Err(error) => Err(error),
     }
 }
 

@@ -356,6 +356,16 @@ impl Writer {
     }
 }
 
+/// A writer that has panicked leaves nobody waiting: what comes is refused, and no message is taken before a restart.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.queue.abandon();
+            self.shared.health.database(false);
+        }
+    }
+}
+
 /// One step of making the file smaller; whether there is more to do.
 fn compact(connection: &Connection) -> Result<bool, rusqlite::Error> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));

@@ -61,7 +61,7 @@ async fn whatever_step_of_storing_fails_nothing_is_promised_and_the_next_message
             assert_eq!(spool.shared.bodies.budget.used(), 0);
             drop(spool);
             let (spool, recovery) = open(dir.path());
-            assert_eq!(recovery, Recovery { entries: 2, ..Recovery::default() }, "{step:?}");
+            assert_eq!((recovery.entries, recovery.leftovers, recovery.set_aside.len()), (2, 0, 0), "{step:?}");
             assert_eq!(octets_of(&spool.load(before).await.unwrap())[0], b'b');
             assert_eq!(octets_of(&spool.load(after).await.unwrap())[0], b'a');
         }

@@ -13,7 +13,8 @@ async fn entries_survive_a_restart() {
     spool.close().await;
     drop(spool);
     let (spool, recovery) = open(dir.path());
-    assert_eq!(recovery, Recovery { entries: 2, ..Recovery::default() });
+    assert_eq!((recovery.entries, recovery.leftovers, recovery.set_aside.len()), (2, 0, 0));
+    assert_eq!(recovery.accounts.into_values().collect::<Vec<_>>(), [2]);
     assert_eq!(octets_of(&spool.load(small).await.unwrap()), b"small");
     assert_eq!(octets_of(&spool.load(large).await.unwrap()).len(), 100_000);
 }
@@ -84,7 +85,7 @@ async fn files_of_no_entry_are_removed_and_other_files_are_not() {
     std::fs::write(body_path(&bodies, whole), "x").unwrap();
     std::fs::write(bodies.join("notes.txt"), "x").unwrap();
     let (spool, recovery) = open(dir.path());
-    assert_eq!(recovery, Recovery { entries: 1, leftovers: 2, set_aside: Vec::new() });
+    assert_eq!((recovery.entries, recovery.leftovers, recovery.set_aside.len()), (1, 2, 0));
     assert_eq!(body_files(dir.path()).len(), 2);
     assert!(store(&spool, b"y").await > whole);
 }
