@@ -44,7 +44,7 @@ pub enum StartError {
     #[error("cannot read the queue")]
     Read(#[from] SpoolError),
     /// A listener.
-    #[error("cannot listen")]
+    #[error("cannot start")]
     Listen(#[from] ListenError),
     /// The control socket.
     #[error("commands would not reach the relay")]

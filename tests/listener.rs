@@ -472,7 +472,7 @@ async fn says_why_it_cannot_listen() {
     let relay = Relay::start(settings());
     let error = Listener::bind(Settings { address: relay.address, ..settings() }).unwrap_err();
     assert!(matches!(error, ListenError::InUse { .. }), "{error:?}");
-    assert_eq!(error.to_string(), format!("cannot listen on {}: another program does; `ss -ltnp` names it", relay.address));
+    assert_eq!(error.to_string(), format!("cannot listen on {}: another program does; `sudo ss -ltnp` names it", relay.address));
     let error = Listener::bind(Settings { address: "192.0.2.1:0".parse().unwrap(), ..settings() }).unwrap_err();
     assert!(matches!(error, ListenError::NoSuchAddress { .. }), "{error:?}");
 }

@@ -1,6 +1,6 @@
 //! What the numbers of Microsoft's token endpoint (AADSTS…) mean, as far as they are worth a sentence.
 
-use super::remedy::{Values, lines};
+use super::remedy::{BY_ITSELF, RESTART, Values, lines};
 
 /// An error of the token endpoint that is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,25 +76,31 @@ impl Explained {
             Todo::NewSecret => lines![
                 format!("Entra admin center, App registrations, {client_id}, Certificates & secrets: make a new client secret."),
                 format!("Put its Value (not its ID) into client_secret of the account {account}."),
+                RESTART,
             ],
-            Todo::Secret => lines![format!(
-                "Put the secret's Value (not its ID) into client_secret of the account {account}; if it was not kept, make a new one under App registrations, {client_id}."
-            )],
+            Todo::Secret => lines![
+                format!(
+                    "Put the secret's Value (not its ID) into client_secret of the account {account}; if it was not kept, make a new one under App registrations, {client_id}."
+                ),
+                RESTART,
+            ],
             Todo::Application => lines![format!(
                 "Compare client_id ({client_id}) and tenant ({tenant}) with App registrations in the Entra admin center."
             )],
             Todo::Tenant => lines![format!(
-                "Set tenant of the account {account} to the tenant's id or one of its domains; it is {tenant} now."
+                "Set tenant of the account {account} to the tenant's id or one of its domains; it is {tenant} now. Then restart the relay."
             )],
             Todo::Consent => lines![
                 format!("Entra admin center, App registrations, {client_id}, API permissions: add SMTP.SendAsApp (Office 365 Exchange Online) and grant admin consent."),
+                BY_ITSELF,
             ],
             Todo::Policy => lines![
                 format!("Entra admin center, Sign-in logs show the policy; exclude the application {client_id}, or allow this network."),
+                BY_ITSELF,
             ],
             Todo::Time => lines!["Set this machine's clock right.", "date -u"],
             Todo::User => lines![format!("Check the user {} in the tenant {tenant}.", values.mailbox.as_deref().unwrap_or("MAILBOX"))],
-            Todo::SignInAgain => lines!["Sign in again:", format!("mailferry login {account}")],
+            Todo::SignInAgain => lines![format!("Give the account {account} a new sign-in."), RESTART],
             Todo::Wait => lines!["Nothing: the relay waits and tries again by itself."],
         });
         lines
@@ -105,6 +111,11 @@ impl Explained {
 pub fn codes_in(text: &str) -> Vec<u32> {
     let numbers = text.split("AADSTS").skip(1);
     numbers.filter_map(|rest| rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()).collect()
+}
+
+/// All that are known here.
+pub fn known() -> impl Iterator<Item = Explained> {
+    KNOWN.iter().copied()
 }
 
 /// The first AADSTS number in a text that is known here.

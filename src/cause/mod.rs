@@ -12,7 +12,7 @@ mod remedy;
 use std::fmt;
 use std::str::FromStr;
 
-pub use entra::{Explained, codes_in, explains};
+pub use entra::{Explained, codes_in, explains, known};
 pub use remedy::Values;
 
 /// Makes the enum, the list of all causes, their names and their meanings from one table.

@@ -65,6 +65,11 @@ macro_rules! lines {
 }
 pub(super) use lines;
 
+/// What happens once the cause is mended outside of the relay.
+pub(super) const BY_ITSELF: &str = "Then the relay goes on by itself, within an hour (retry: longest); restart it to try at once.";
+/// What remains to be done once the configuration is mended.
+pub(super) const RESTART: &str = "Then restart the relay: it reads its configuration and secrets when it starts.";
+
 impl Cause {
     /// What to do, a line each; commands stand on lines of their own. Empty when there is nothing to do.
     ///
@@ -72,53 +77,52 @@ impl Cause {
     pub fn remedy(self, values: &Values) -> Vec<String> {
         let (account, mailbox, from) = (values.account(), values.mailbox(), values.from());
         let (host, port) = (values.host(), values.port());
-        let release = format!("mailferry queue release --account {account}");
         match self {
             Self::Delivered => Vec::new(),
 
             Self::SmtpAuthOffTenant => lines![
                 "Allow SMTP sign-in for this mailbox alone; that overrides the tenant's setting (Exchange Online PowerShell):",
                 format!("Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false"),
-                "Security defaults also turn it off. It takes up to an hour to be in force; then:",
-                release,
+                "Security defaults also turn it off. It takes up to an hour to be in force.",
+                BY_ITSELF,
             ],
             Self::SmtpAuthOffMailbox => lines![
                 "Allow SMTP sign-in for the mailbox; it is needed with OAuth, too (Exchange Online PowerShell):",
                 format!("Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false"),
-                "It takes up to an hour to be in force; then:",
-                release,
+                "It takes up to an hour to be in force.",
+                BY_ITSELF,
             ],
             Self::BasicAuthOff | Self::BasicAuthRetired => lines![
                 format!("Change the account {account} to OAuth: method: oauth, with tenant, client_id and client_secret under auth."),
-                "`mailferry init` writes that part and says what to do in the tenant.",
+                "The README says what to do in the tenant. Then restart the relay.",
             ],
             Self::WrongPassword => lines![
                 format!(
                     "Check the mailbox ({mailbox}) and the password of the account {account}; a password with MFA must be an app password."
                 ),
-                "After the correction: mailferry reload, then:",
-                release,
+                RESTART,
             ],
             Self::AppPasswordRequired => lines![
-                format!("Make an app password for {mailbox} and put it in the place of the password of the account {account}, then:"),
-                release,
+                format!("Make an app password for {mailbox} and put it in the place of the password of the account {account}."),
+                RESTART,
             ],
             Self::ConditionalAccess => lines![
                 "Microsoft Entra admin center: Sign-in logs show which policy refused it, under Conditional Access.",
-                format!("Exclude {mailbox}, or the application {}, from that policy, or allow this network; then:", values.client_id()),
-                release,
+                format!("Exclude {mailbox}, or the application {}, from that policy, or allow this network.", values.client_id()),
+                BY_ITSELF,
             ],
             Self::TokenIdentity if values.password => Self::WrongPassword.remedy(values),
-            Self::TokenIdentity => token_identity(values, release),
+            Self::TokenIdentity => token_identity(values),
             Self::TokenExpiring | Self::LoginThrottled => lines!["Nothing: the relay waits and tries again by itself."],
             Self::AuthenticationRequired => {
                 lines![format!("Give the account {account} credentials under auth; {} takes nothing without signing in.", host),]
             }
             Self::NoUsableAuth => lines![
-                format!("See what {} offers: mailferry doctor", host),
-                format!("The account {account} needs a method under auth that is among it, and tls: starttls or implicit."),
+                format!("See what {host} offers behind AUTH, after STARTTLS:"),
+                format!("openssl s_client -quiet -crlf -starttls smtp -connect {host}:{port}    (then type: EHLO me)"),
+                format!("The account {account} needs a method under auth that is among it."),
             ],
-            Self::AccountRefused => lines!["The reply says what is wrong. After it was mended:", release],
+            Self::AccountRefused => lines!["The reply says what is wrong. When it is mended:", BY_ITSELF],
 
             Self::TokenRefused => match values.detail.as_deref().and_then(explains) {
                 Some(explained) => explained.remedy(values),
@@ -135,18 +139,17 @@ impl Cause {
             Self::TokenEndpointUnreachable => lines![
                 "The relay tries again by itself. If it lasts: can this machine reach the token endpoint over HTTPS (port 443, name resolution, firewall)?",
                 "A firewall that opens TLS needs its root as ca_file under auth.",
-                "mailferry doctor",
             ],
             Self::TokenMalformed => {
-                lines!["Is token_url right? A portal or proxy on the way may have answered in its place.", "mailferry doctor",]
+                lines!["Is token_url right? A portal or proxy on the way may have answered in its place."]
             }
             Self::TokenThrottled => lines!["Nothing: the relay waits as long as the endpoint asked for, and tries again by itself."],
 
             Self::TooManyConnections => lines![
-                "Nothing: the relay waits. If it happens often, another program signs in to the same mailbox; lower limits: connections of this account.",
+                "Nothing: the relay waits. If it happens often, another program signs in to the same mailbox; lower `connections` under the limits of this account.",
             ],
             Self::RatePerMinute => lines![
-                "Nothing: the relay waits. If it happens often, lower limits: messages_per_minute, or spread the devices over several accounts.",
+                "Nothing: the relay waits. If it happens often, lower `messages_per_minute` under the limits of this account, or spread the devices over several accounts.",
             ],
             Self::DailyRecipients => lines![
                 "Nothing is lost: the relay goes on when the provider's day has passed.",
@@ -159,7 +162,7 @@ impl Cause {
             Self::SentItemsFull => lines![
                 "Stop keeping a copy of each message (Exchange Online PowerShell), and empty Sent Items once:",
                 format!("Set-Mailbox -Identity {mailbox} -MessageCopyForSMTPClientSubmissionEnabled $false"),
-                release,
+                BY_ITSELF,
             ],
             Self::SenderBlocked => lines![
                 format!(
@@ -167,27 +170,27 @@ impl Cause {
                 ),
                 "or in Exchange Online PowerShell:",
                 format!("Remove-BlockedSenderAddress -SenderAddress {mailbox}"),
-                release,
+                BY_ITSELF,
             ],
             Self::OutboundSpam => lines![
                 format!(
-                    "Find out what {mailbox} sent. A personal mailbox may have to be confirmed by signing in at https://outlook.com once; then:"
+                    "Find out what {mailbox} sent. A personal mailbox may have to be confirmed by signing in at https://outlook.com once."
                 ),
-                release,
+                BY_ITSELF,
             ],
             Self::IpReputation => lines![
-                "Ask the provider to take the public address off its list (for Microsoft: https://sender.office.com), or send by another line; then:",
-                release,
+                "Ask the provider to take the public address off its list (for Microsoft: https://sender.office.com), or send by another line.",
+                BY_ITSELF,
             ],
-            Self::RelayDenied => lines![format!("Let {} relay for this machine, by its address or by signing in; then:", host), release,],
+            Self::RelayDenied => lines![format!("Let {host} relay for this machine, by its address or by signing in."), BY_ITSELF],
 
             Self::SendAsDenied => lines![
                 format!("If {from} shall be an alias of {mailbox} (Exchange Online PowerShell):"),
                 format!("Set-Mailbox -Identity {mailbox} -EmailAddresses @{{add=\"{from}\"}}"),
                 "If it is a mailbox or group of its own:",
                 format!("Add-RecipientPermission -Identity {from} -Trustee {mailbox} -AccessRights SendAs"),
-                "Or choose another address under senders. Then:",
-                format!("mailferry queue release --account {account}"),
+                "Or choose another address under senders, and restart the relay.",
+                "That helps the next messages; this version cannot send this one again.",
             ],
             Self::TooLarge => lines![
                 "Scan with a lower resolution or fewer pages. A mailbox of Microsoft 365 sends 35 MB unless told otherwise:",
@@ -197,12 +200,9 @@ impl Cause {
             Self::BadRecipient => lines!["Correct the address in the device or program that sent the message."],
             Self::HveExternal => lines!["Choose an account under senders that may send outside, for the messages that go there."],
             Self::Smtputf8Missing => lines!["Use an address of plain ASCII, or an upstream that offers SMTPUTF8."],
-            Self::SpoolUnreadable => lines![
-                "Look at the disk under data_dir, and at the rights on it. What can still be read of the message:",
-                "mailferry queue export ID",
-            ],
+            Self::SpoolUnreadable => lines!["Look at the disk under data_dir, and at the rights on it.",],
             Self::RecipientRefused | Self::MessageRefused => {
-                lines!["The reply says why. The relay tries again for a day; to stop that:", "mailferry queue remove ID",]
+                lines!["The reply says why. The relay tries again with growing pauses."]
             }
 
             Self::Temporary | Self::Protocol | Self::ConnectionLost => lines!["Nothing: the relay tries again by itself."],
@@ -211,7 +211,7 @@ impl Cause {
                 lines!["Nothing: the relay sends it again with the same Message-ID, by which most receivers know a copy."]
             }
             Self::ReplyMalformed => lines![format!(
-                "Is {host}:{port} really a mail server that takes submissions? With port 465 use tls: implicit, with 587 starttls."
+                "Is {host}:{port} really a mail server that takes submissions? With port 465 write tls: {{ mode: implicit }}, with 587 starttls."
             ),],
             Self::NameNotFound => {
                 lines![format!("Is {host} spelt right, and can this machine resolve names?"), format!("getent hosts {host}"),]
@@ -224,11 +224,13 @@ impl Cause {
                 format!(
                     "Something on the way may have removed STARTTLS (a firewall's mail inspection), or {host}:{port} is the wrong port."
                 ),
-                "Only a connector without credentials may use tls: none.",
+                "Only an account without a login may write tls: { mode: none }.",
             ],
             Self::StarttlsInjected => lines!["Find out who is on the way: nobody honest does this. Nothing was sent."],
             Self::TlsFailed => {
-                lines![format!("Does {host}:{port} speak TLS 1.2 or 1.3? With port 465 use tls: implicit, with 587 starttls."),]
+                lines![format!(
+                    "Does {host}:{port} speak TLS 1.2 or 1.3? With port 465 write tls: {{ mode: implicit }}, with 587 starttls."
+                ),]
             }
             Self::CertificateUntrusted => lines![
                 "If a firewall opens TLS, or the server has a certificate of your own authority, name the authority's certificate:",
@@ -236,23 +238,23 @@ impl Cause {
             ],
             Self::CertificateWrongName => lines![format!("Use the name that is in the certificate as host; it was {host}.")],
             Self::CertificateExpired => lines!["Is this machine's clock right? If so, the server needs a new certificate.", "date -u",],
-            Self::Unknown => lines!["The detail says what is known.", "mailferry doctor"],
+            Self::Unknown => lines!["The reply says what is known; the log may say more."],
         }
     }
 }
 
 /// What can make Exchange refuse a good token, the likeliest first.
-fn token_identity(values: &Values, release: String) -> Vec<String> {
+fn token_identity(values: &Values) -> Vec<String> {
     let (mailbox, client_id) = (values.mailbox(), values.client_id());
     lines![
         "Check in this order (Exchange Online PowerShell). 1. The application is known to Exchange, by the object id of the Enterprise application (not of the App registration):",
         format!("New-ServicePrincipal -AppId {client_id} -ObjectId OBJECT_ID_OF_THE_ENTERPRISE_APPLICATION"),
         "2. It may use the mailbox:",
-        format!("Add-MailboxPermission -Identity {mailbox} -User {client_id} -AccessRights FullAccess"),
+        format!("Add-MailboxPermission -Identity {mailbox} -User OBJECT_ID_OF_THE_ENTERPRISE_APPLICATION -AccessRights FullAccess"),
         "3. The mailbox may sign in over SMTP:",
         format!("Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false"),
         "4. The application has the permission SMTP.SendAsApp of Office 365 Exchange Online, with admin consent.",
-        release,
+        BY_ITSELF,
     ]
 }
 

@@ -1,11 +1,9 @@
 //! `mailferry check`: is the configuration sound?
 
-use super::output::{complain, say};
+use super::output::{complain_of, say};
 use super::{ConfigArgument, Exit};
 use crate::tls;
 
-/// Reads the configuration and checks all of it; binds nothing and connects to nothing. Prints every problem with its
-/// line and column.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -20,14 +18,14 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
+    // Nothing is connected to; but files of private roots are read, as `run` would.
+    if let Err(problems) = config.upstreams(&tls::client) {
+        complain_of(&problems);
+        return Exit::BadConfiguration;
+    }
     if arguments.effective {
         say(config.effective().trim_end());
         return Exit::Done;
-    }
-    // Nothing is connected to; but files of private roots are read, as `run` would.
-    if let Err(problems) = config.upstreams(&tls::client) {
-        complain(&problems);
-        return Exit::BadConfiguration;
     }
     config.notices.list.iter().for_each(|notice| say(format!("{}:{notice}", config.source)));
     say(format!("{}: no problems found", config.source));

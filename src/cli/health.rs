@@ -5,7 +5,6 @@ use super::{ConfigArgument, Exit};
 use crate::control::ask;
 use crate::control::protocol::{AccountHealth, Answer, Health, Request};
 
-/// Exits with 0 when a running relay would take a device's message, otherwise with 1.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::Write as _;
 
 use super::Exit;
+use crate::config::Problems;
 
 /// Prints a line on standard output. Whoever reads it may go away: then there is nobody to tell.
 pub(super) fn say(line: impl AsRef<str>) {
@@ -21,6 +22,11 @@ pub(super) fn complain(error: &(dyn Error + 'static)) -> Exit {
         cause = source.source();
     }
     complain_in_words(&text)
+}
+
+/// Prints a configuration's problems on standard error. Each begins with its place, where editors look for it.
+pub(super) fn complain_of(problems: &Problems) -> Exit {
+    complain_in_words(&problems.to_string())
 }
 
 /// Prints words on standard error.

@@ -10,7 +10,6 @@ use crate::app::{Relay, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
 
-/// Runs the relay in the foreground until SIGTERM or SIGINT; a second signal stops it at once.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -42,13 +41,16 @@ fn could_not_start(error: &StartError) -> Exit {
 }
 
 async fn relay(config: Config) -> Exit {
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = config.effective(), "starting");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = config.source, "starting");
+    tracing::debug!(effective = config.effective(), "read the configuration");
     for notice in &config.notices.list {
         tracing::warn!(key = notice.path, advice = notice.remedy, "{}", notice.message);
     }
-    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(error), _) | (_, Err(error)) => return complain(&error),
+    let listen =
+        || Ok::<_, std::io::Error>((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?));
+    let (mut terminate, mut interrupt, mut hangup) = match listen() {
+        Ok(signals) => signals,
+        Err(error) => return complain(&error),
     };
     let relay = match Relay::start(config, Clock::system()).await {
         Ok(relay) => relay,
@@ -57,7 +59,16 @@ async fn relay(config: Config) -> Exit {
     if let Some(address) = relay.http() {
         tracing::info!(%address, "answering health checks");
     }
-    let mut either = async || tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" };
+    let mut either = async || {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return "SIGTERM",
+                _ = interrupt.recv() => return "SIGINT",
+                // Its default would end the relay without a word, when somebody only wants a new configuration to be read.
+                _ = hangup.recv() => tracing::warn!("SIGHUP changes nothing in this version: restart the relay to read the configuration again"),
+            }
+        }
+    };
     let signal = either().await;
     tracing::info!(signal, "stopping: sessions and attempts in flight may finish; a second signal stops at once");
     tokio::select! {

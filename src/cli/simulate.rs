@@ -10,8 +10,6 @@ use crate::clock::Clock;
 use crate::message::Mailbox;
 use crate::simulator::{Fault, Organisation, Planned, Rehearsal, Settings, Simulator};
 
-/// Runs a simulated Microsoft 365 until Ctrl-C: SMTP with STARTTLS and XOAUTH2, a token endpoint, a mailbox with aliases, and
-/// faults on request. Writes a configuration that sends through it, so that everything can be rehearsed without a tenant.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = fault_help())]
 pub(super) struct Arguments {
@@ -27,10 +25,10 @@ pub(super) struct Arguments {
     /// Where the relay of that configuration listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2525")]
     listener: SocketAddr,
-    /// The mailbox that signs in
+    /// The mailbox that signs in, with OAuth or the password `rehearsal-password` [default: scanner@contoso.com]
     #[arg(long, value_name = "ADDRESS")]
     mailbox: Option<Mailbox>,
-    /// An address that the mailbox may send as; may be repeated
+    /// An address that the mailbox may send as; may be repeated [default: noreply@, alerts@ and info@contoso.com]
     #[arg(long = "alias", value_name = "ADDRESS")]
     aliases: Vec<Mailbox>,
     /// What is to go wrong, as in `--fault smtp-auth-off-mailbox` or `--fault drop=final*2`; may be repeated. `--help` lists all

@@ -259,6 +259,9 @@ fn read_way(reader: &Reader<'_>, section: &Section<'_>, tls: &Section<'_>, prese
         tls.require(reader, "ca_file", TOLD_BY_SIMULATOR);
     }
     let port = section.or("port", usual, |field| field.number(reader, 1..=65_535));
+    if let Some(field) = section.get("port").filter(|_| port == 465 && mode == TlsMode::StartTls) {
+        field.note(reader, Rule::TlsFromTheStart);
+    }
     if mode == TlsMode::None {
         tls.useless(reader, &["ca_file"], "`mode: none` uses no TLS");
     }

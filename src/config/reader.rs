@@ -157,16 +157,17 @@ impl<'t> Field<'t> {
 
     /// The mapping with these keys and no others; each key that is not known, or not yet, is noted.
     pub(super) fn section(&self, reader: &Reader<'_>, keys: &'static [&'static str]) -> Section<'t> {
-        let (mut pairs, mut meant) = (Vec::new(), Vec::new());
+        let (mut pairs, mut meant, mut whole) = (Vec::new(), Vec::new(), true);
         for (key, field) in self.named(reader) {
             if keys.contains(&key.text.as_str()) {
                 pairs.push((key.text.as_str(), field));
             } else {
+                whole = false;
                 meant.extend(nearest(&key.text, keys.iter().copied()));
                 refuse_key(reader, key, &field, keys);
             }
         }
-        Section { path: self.path.clone(), place: self.node.place.clone(), pairs, meant }
+        Section { path: self.path.clone(), place: self.node.place.clone(), pairs, meant, whole }
     }
 }
 
@@ -205,6 +206,8 @@ pub(super) struct Section<'t> {
     pairs: Vec<(&'t str, Field<'t>)>,
     /// Keys that were probably meant by unknown ones: they are not missing as well.
     meant: Vec<String>,
+    /// Every key was known.
+    whole: bool,
 }
 
 impl<'t> Section<'t> {
@@ -212,6 +215,11 @@ impl<'t> Section<'t> {
     pub(super) fn get(&self, key: &str) -> Option<&Field<'t>> {
         let (_, field) = self.pairs.iter().find(|(name, _)| *name == key)?;
         (field.node.value != Value::Null).then_some(field)
+    }
+
+    /// Whether every key was known. Otherwise nobody can say what the section was to be as a whole.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// The field of this name, or a note that it is missing, with the line to add.
@@ -232,7 +240,7 @@ impl<'t> Section<'t> {
     pub(super) fn inner(&self, reader: &Reader<'_>, key: &str, keys: &'static [&'static str]) -> Section<'t> {
         match self.get(key) {
             Some(field) => field.section(reader, keys),
-            None => Section { path: join(&self.path, key), place: self.place.clone(), pairs: Vec::new(), meant: Vec::new() },
+            None => Section { path: join(&self.path, key), place: self.place.clone(), pairs: Vec::new(), meant: Vec::new(), whole: true },
         }
     }
 

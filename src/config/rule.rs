@@ -199,6 +199,10 @@ rules! {
     ClearText =>
         "with `tls: { mode: none }` the password or token would travel in clear text",
         "write `mode: starttls` or `mode: implicit`; or, if the server takes mail without a login, `auth: { method: none }`";
+    /// RFC 8314 section 3.3. Without this the relay would wait there for a greeting, and say nothing for minutes.
+    TlsFromTheStart =>
+        "port 465 speaks TLS from the first octet, and `mode: starttls` begins without",
+        "write tls: { mode: implicit }; or, to use STARTTLS, port: 587";
     RetryOrder { first: String, longest: String } =>
         format!("the first pause, {first}, is longer than the longest, {longest}"),
         format!("write first: {longest} or less");

@@ -20,11 +20,12 @@ pub(super) fn read(reader: &Reader<'_>, root: &Section<'_>, accounts: &[Declared
     let field = root.get("senders");
     let members = field.map(|field| field.members(reader)).unwrap_or_default();
     let Some((field, _)) = field.zip(members.first()) else { return default_rule(reader, accounts) };
-    let mut takes_all: Option<String> = None;
+    let (mut takes_all, mut clear): (Option<String>, bool) = (None, true);
     let mut rules = Vec::new();
     for member in &members {
         let section = member.section(reader, KEYS);
-        let when = read_match(reader, &section);
+        let when = read_match(reader, &section).filter(|_| section.is_whole());
+        clear &= when.is_some();
         if let Some(rule) = &takes_all {
             member.note(reader, Rule::Unreachable { rule: rule.clone() });
         } else if when.as_ref().is_some_and(is_everything) {
@@ -33,7 +34,8 @@ pub(super) fn read(reader: &Reader<'_>, root: &Section<'_>, accounts: &[Declared
         let sender = read_rule(reader, member, &section, accounts);
         rules.extend(when.zip(sender).map(|(when, (account, identity))| Sender { when, account, identity }));
     }
-    if takes_all.is_none() {
+    // A rule that could not be read may have been the one.
+    if takes_all.is_none() && clear {
         field.note(reader, Rule::NoCatchAll { mailbox: example(accounts) });
     }
     Senders { rules }
@@ -63,6 +65,9 @@ fn default_rule(reader: &Reader<'_>, accounts: &[Declared]) -> Senders {
 /// The conditions, or `None` when one of them is wrong.
 fn read_match(reader: &Reader<'_>, section: &Section<'_>) -> Option<Match> {
     let section = section.inner(reader, "match", MATCH_KEYS);
+    if !section.is_whole() {
+        return None;
+    }
     let mut when = Match::default();
     if let Some(field) = section.get("client") {
         when.client = networks_of(reader, field);

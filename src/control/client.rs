@@ -13,7 +13,7 @@ use super::{LINE_LIMIT, WAIT, socket_path};
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// There is no relay with this `data_dir`, or it is not running.
-    #[error("no relay is running with {path}")]
+    #[error("no relay is running with data_dir {}: start one with `mailferry run`, or name its configuration with --config", .path.parent().unwrap_or(.path).display())]
     NotRunning {
         /// The socket that is not there, or that nobody listens on.
         path: PathBuf,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, PAGE_RECIPIENTS, Request, Shown, storage_in_words};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::delivery::Advice;
-use crate::message::EntryId;
-use crate::scheduler::Status;
-use crate::spool::{Spool, SpoolError};
+use crate::message::{AccountName, EntryId};
+use crate::scheduler::{LaneState, Status};
+use crate::spool::{Spool, SpoolError, Summary};
 
 /// Answers requests. Cheap to clone.
 #[derive(Clone)]
@@ -48,9 +48,10 @@ impl Desk {
     pub async fn answer(&self, request: Request) -> Answer {
         let answer = match request {
             Request::QueueList { after } => self.list(after).await,
-            Request::QueueShow { id } => {
-                self.spool.load(id).await.map(|entry| Answer::Entry(Box::new(Shown::new(entry, self.clock.now(), &self.advice))))
-            }
+            Request::QueueShow { id } => self.spool.load(id).await.map(|entry| {
+                let until = self.goes_on(&entry.message.decision.account);
+                Answer::Entry(Box::new(Shown::new(entry, self.clock.now(), until, &self.advice)))
+            }),
             Request::Health => self.health().await.map(Answer::Health),
         };
         answer.unwrap_or_else(|error| Answer::Failed { error: in_words(&error) })
@@ -62,7 +63,19 @@ impl Desk {
         let more = found.len() > fits;
         found.truncate(fits);
         let now = self.clock.now();
-        Ok(Answer::Queue { entries: found.into_iter().map(|summary| Listed::new(summary, now, &self.advice)).collect(), more })
+        let listed = |summary: Summary| {
+            let until = self.goes_on(&summary.account);
+            Listed::new(summary, now, until, &self.advice)
+        };
+        Ok(Answer::Queue { entries: found.into_iter().map(listed).collect(), more })
+    }
+
+    /// When an account goes on that is paused or in trouble.
+    fn goes_on(&self, account: &AccountName) -> Option<Timestamp> {
+        match self.running.as_ref()?.scheduler.borrow().accounts.get(account)? {
+            LaneState::Open => None,
+            LaneState::Paused { until, .. } | LaneState::Troubled { until, .. } => Some(*until),
+        }
     }
 
     /// How the relay is. Ready means that a device's message would be taken; the accounts are told, but do not count:

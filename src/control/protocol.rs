@@ -62,7 +62,7 @@ pub struct Listed {
     pub id: EntryId,
     /// `waiting` or `held`.
     pub state: String,
-    /// When it is tried next, RFC 3339; absent when it is held.
+    /// When it is tried next, RFC 3339: when it is due and its account goes on. Absent when it is held.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next_attempt: Option<String>,
     /// When its message arrived, RFC 3339.
@@ -189,10 +189,11 @@ pub(super) fn storage_in_words(storage: Storage) -> Option<&'static str> {
 }
 
 impl Listed {
-    pub(super) fn new(summary: Summary, now: Timestamp, advice: &Advice) -> Self {
+    /// `until` is when its account goes on, where it waits.
+    pub(super) fn new(summary: Summary, now: Timestamp, until: Option<Timestamp>, advice: &Advice) -> Self {
         let advise = |failure: &Failure| advice.remedy(&summary.account, Some(&summary.from), failure);
         let recipients = summary.recipients.iter().map(|recipient| Person::new(recipient, advise)).collect();
-        let (state, next_attempt) = state_in_words(summary.state);
+        let (state, next_attempt) = state_in_words(summary.state, until);
         Self {
             id: summary.id,
             state,
@@ -209,9 +210,9 @@ impl Listed {
     }
 }
 
-fn state_in_words(state: State) -> (String, Option<String>) {
+fn state_in_words(state: State, until: Option<Timestamp>) -> (String, Option<String>) {
     match state {
-        State::Waiting(at) => ("waiting".into(), Some(at.to_string())),
+        State::Waiting(at) => ("waiting".into(), Some(until.map_or(at, |until| until.max(at)).to_string())),
         State::Held => ("held".into(), None),
     }
 }
@@ -251,7 +252,8 @@ fn next_in_words(next: NextStep) -> &'static str {
 }
 
 impl Shown {
-    pub(super) fn new(entry: Entry, now: Timestamp, advice: &Advice) -> Self {
+    /// `until` is when its account goes on, where it waits.
+    pub(super) fn new(entry: Entry, now: Timestamp, until: Option<Timestamp>, advice: &Advice) -> Self {
         let message = entry.message;
         let size = message.header.as_bytes().len() as u64 + message.facts.size;
         let origin = message.origin.clone();
@@ -270,7 +272,7 @@ impl Shown {
             recipients: entry.recipients,
         };
         Self {
-            listed: Listed::new(summary, now, advice),
+            listed: Listed::new(summary, now, until, advice),
             envelope_from: message.envelope.sender.to_string(),
             listener: origin.listener,
             helo: origin.helo,

@@ -72,7 +72,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// Somebody else listens there.
-    #[error("cannot listen on {address}: another program does; `ss -ltnp` names it")]
+    #[error("cannot listen on {address}: another program does; `sudo ss -ltnp` names it")]
     InUse {
         /// Where it was to listen.
         address: SocketAddr,

@@ -177,10 +177,10 @@ const SHOWN: usize = 3;
 fn shown(recipients: &[Mailbox]) -> String {
     let mut text = String::new();
     for (number, mailbox) in recipients.iter().take(SHOWN).enumerate() {
-        let _ = write!(text, "{}{}", if number == 0 { "" } else { "," }, mailbox.as_str().escape_debug());
+        let _ = write!(text, "{}{}", if number == 0 { "" } else { ", " }, mailbox.as_str().escape_debug());
     }
     if recipients.len() > SHOWN {
-        let _ = write!(text, ",+{}", recipients.len() - SHOWN);
+        let _ = write!(text, ", +{}", recipients.len() - SHOWN);
     }
     text
 }

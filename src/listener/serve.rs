@@ -162,8 +162,18 @@ impl Talk {
 
     /// Leaves a trace of a command that was refused: often all that a person has to find out what a device does wrong.
     fn note(&self, reply: &Reply) {
-        if reply.is_permanent() || reply.is_transient() {
-            tracing::info!(client = %self.client, listener = %self.door.settings.name, %reply, "refused command");
+        let (client, listener) = (self.client, &self.door.settings.name);
+        let remedy = match self.door.intake.storage() {
+            Storage::Full => Some("make room in data_dir, or lower spool: reserve"),
+            Storage::Failing => Some("look for the last error of the spool in this log"),
+            Storage::Ready => None,
+        };
+        match remedy {
+            Some(remedy) if reply.is_transient() => tracing::warn!(%client, listener, %reply, remedy, "refused command"),
+            Some(_) | None if reply.is_transient() || reply.is_permanent() => {
+                tracing::info!(%client, listener, %reply, "refused command");
+            }
+            Some(_) | None => {}
         }
     }
 

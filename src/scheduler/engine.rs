@@ -226,7 +226,7 @@ impl Scheduler {
                 Attempted::Tried(report) => {
                     let now = clock.now();
                     let settlement = settle(report, attempt.number, now, &retry, entropy());
-                    log(&attempt, &settlement);
+                    log(&attempt, &settlement, now);
                     let unrecorded = record(&*spool, to_record(&attempt, &settlement, now)).await;
                     AttemptResult::Settled(settlement, unrecorded)
                 }
@@ -347,7 +347,7 @@ async fn record(spool: &dyn Spool, record: Record) -> Option<Record> {
 }
 
 /// One line for each kind of outcome.
-fn log(attempt: &Attempt, settlement: &Settlement) {
+fn log(attempt: &Attempt, settlement: &Settlement, now: Timestamp) {
     let (entry, account, number) = (attempt.entry, &attempt.account, attempt.number);
     let mut delivered: BTreeMap<&str, Vec<&Mailbox>> = BTreeMap::new();
     for recipient in &settlement.recipients {
@@ -362,6 +362,10 @@ fn log(attempt: &Attempt, settlement: &Settlement) {
         let (to, cause, reply) = (names(to.into_iter()), failure.cause, &failure.detail);
         let held = refused || settlement.then == Some(State::Held);
         match (held, settlement.then) {
+            // The entry itself is due; when its account goes on is in the line about the account.
+            (false, Some(State::Waiting(at))) if at <= now => {
+                tracing::warn!(%entry, %account, to, attempt = number, %cause, reply, "deferred until its account goes on");
+            }
             (false, Some(State::Waiting(at))) => {
                 tracing::warn!(%entry, %account, to, attempt = number, %cause, reply, next_attempt = %at, "deferred");
             }

@@ -31,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// The page cannot be offered.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot listen on {address} for health checks; another program may have it (`ss -ltnp` shows which): set `http.address`, or `http: off`"
+    "cannot listen on {address} for health checks; another program may have it (`sudo ss -ltnp` names it): set `http.address`, or `http: off`"
 )]
 pub struct StatusError {
     address: SocketAddr,

@@ -212,7 +212,11 @@ pub(super) enum Written {
 }
 
 fn lost(stage: Stage, error: &io::Error) -> Failure {
-    broken(Cause::ConnectionLost, stage, &format!("the connection broke off: {error}"))
+    match error.kind() {
+        // The library's words for a missing goodbye of TLS point to its manual.
+        io::ErrorKind::UnexpectedEof => broken(Cause::ConnectionLost, stage, "the upstream closed the connection"),
+        _ => broken(Cause::ConnectionLost, stage, &format!("the connection broke off: {error}")),
+    }
 }
 
 /// The host's addresses, IPv6 and IPv4 by turns: where one of the two leads nowhere, the other is next.
