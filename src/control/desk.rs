@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, Request, Shown, storage_in_words};
+use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, PAGE_RECIPIENTS, Request, Shown, storage_in_words};
 use crate::clock::Clock;
 use crate::delivery::Advice;
 use crate::message::EntryId;
 use crate::scheduler::Status;
 use crate::spool::{Spool, SpoolError};
+
+/// Entries that are read at once for a list: few, because each may have thousands of recipients.
+const STEP: usize = 20;
 
 /// Answers requests. Cheap to clone.
 #[derive(Clone)]
@@ -57,11 +60,23 @@ impl Desk {
     }
 
     async fn list(&self, after: Option<EntryId>) -> Result<Answer, SpoolError> {
-        let mut found = self.spool.list(after, PAGE + 1).await?;
-        let more = found.len() > PAGE;
-        found.truncate(PAGE);
+        let (mut entries, mut recipients, mut last) = (Vec::new(), 0, after);
         let now = self.clock.now();
-        Ok(Answer::Queue { entries: found.into_iter().map(|summary| Listed::new(summary, now, &self.advice)).collect(), more })
+        loop {
+            let found = self.spool.list(last, STEP).await?;
+            let ended = found.len() < STEP;
+            for summary in found {
+                recipients += summary.recipients.len();
+                if entries.len() == PAGE || (recipients > PAGE_RECIPIENTS && !entries.is_empty()) {
+                    return Ok(Answer::Queue { entries, more: true });
+                }
+                last = Some(summary.id);
+                entries.push(Listed::new(summary, now, &self.advice));
+            }
+            if ended {
+                return Ok(Answer::Queue { entries, more: false });
+            }
+        }
     }
 
     /// How the relay is. Ready means that a device's message would be taken; the accounts are told, but do not count:
@@ -92,5 +107,65 @@ fn in_words(error: &SpoolError) -> String {
         SpoolError::Damaged { .. } => format!("{error}; it was set aside in data_dir, not deleted"),
         SpoolError::Full { .. } => format!("{error}: make room on that file system"),
         SpoolError::Failed { source, .. } => format!("{error}: {source}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::message::{
+        AccountName, BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath,
+    };
+    use crate::spool::{NewEntry, Settings, SqliteSpool};
+
+    fn message(recipients: usize) -> NewEntry {
+        let from = Mailbox::parse("scanner@contoso.com").unwrap();
+        NewEntry {
+            origin: Origin {
+                client: [127, 0, 0, 1].into(),
+                listener: "127.0.0.1:25".into(),
+                helo: None,
+                esmtp: true,
+                login: None,
+                received: Timestamp::from_millis(0),
+            },
+            envelope: Envelope {
+                sender: ReversePath::Null,
+                recipients: (0..recipients).map(|number| Mailbox::parse(&format!("r{number}@example.com")).unwrap()).collect(),
+                smtputf8: false,
+            },
+            header: HeaderBlock::default(),
+            facts: BodyFacts::default(),
+            decision: Decision {
+                account: AccountName::new("office"),
+                identity: Identity { from, name: DisplayName::Original, reply_to: ReplyTo::Keep },
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_are_bounded_by_recipients_too_and_leave_nothing_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { dir: folder.path().to_owned(), reserve: 0, memory: 1 << 20, inline: 1 << 16 };
+        let clock = Clock::manual(Timestamp::from_millis(0));
+        let spool: Arc<dyn Spool> = Arc::new(SqliteSpool::open(settings, clock.clone()).unwrap().0);
+        for recipients in [PAGE_RECIPIENTS + 1, 1, 1, PAGE_RECIPIENTS - 2, 1].into_iter().chain([1; PAGE + 30]) {
+            let body = spool.begin_body().finish().await.unwrap();
+            let _ = spool.store(message(recipients), body).await.unwrap();
+        }
+        let desk = Desk::stopped(spool, clock, Advice::default());
+        let (mut pages, mut seen, mut after) = (Vec::new(), Vec::new(), None);
+        loop {
+            let Answer::Queue { entries, more } = desk.answer(Request::QueueList { after }).await else { panic!("no page") };
+            pages.push(entries.len());
+            seen.extend(entries.iter().map(|entry| entry.id));
+            after = seen.last().copied();
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(pages, [1, 3, PAGE, 31]);
+        assert!(seen.is_sorted() && seen.len() == PAGE + 35);
     }
 }

@@ -11,6 +11,9 @@ use crate::spool::{Entry, Progress, Recipient, State, Storage, Summary};
 
 /// Entries in one answer to [`Request::QueueList`]; a client asks again for more.
 pub const PAGE: usize = 500;
+/// Recipients in one such answer, unless its only entry has more: a page of entries with a thousand each would be
+/// hundreds of megabytes.
+pub const PAGE_RECIPIENTS: usize = 5_000;
 
 /// What a command asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +39,7 @@ pub enum Request {
 pub enum Answer {
     /// A page of the queue.
     Queue {
-        /// At most [`PAGE`].
+        /// At most [`PAGE`], with at most [`PAGE_RECIPIENTS`]; at least one if there is any.
         entries: Vec<Listed>,
         /// Whether there are more.
         more: bool,
