@@ -77,6 +77,20 @@ async fn queue_commands_work_on_a_running_and_on_a_stopped_relay() {
     process.kill();
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relay_opens_as_many_files_as_the_system_allows() {
+    let world = World::start().await;
+    let shell = "ulimit -Sn 256; exec \"$0\" run --config \"$1\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", shell, env!("CARGO_BIN_EXE_mailferry")]).arg(&world.config);
+    let process = tokio::task::spawn_blocking(move || Process::listening(command)).await.unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.child.id())).unwrap();
+    let files: Vec<&str> = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().split_whitespace().collect();
+    assert_eq!(files[3], files[4], "{limits}");
+    process.kill();
+}
+
 /// What the queue commands say of the only entry.
 async fn shows_the_entry(id: &str, config: &Path) {
     let (code, list, complaint) = command(&["queue", "list"], config).await;

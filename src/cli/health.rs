@@ -1,6 +1,6 @@
 //! `mailferry health`: is a running relay ready?
 
-use super::output::{complain, complain_in_words, on_this_thread, safe, say};
+use super::output::{complain, complain_in_words, inert, on_this_thread, safe, say};
 use super::{ConfigArgument, Exit};
 use crate::control::ask;
 use crate::control::protocol::{AccountHealth, Answer, Health, Request};
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 
 fn tell(health: &Health, arguments: &Arguments) -> Exit {
     if arguments.json {
-        say(serde_json::to_string_pretty(health).unwrap_or_default());
+        say(inert(&serde_json::to_string_pretty(health).unwrap_or_default()));
     } else {
         say(match &health.reason {
             None => format!("ready: listening on {}; {} waiting, {} held", health.listeners.join(", "), health.waiting, health.held),

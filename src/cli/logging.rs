@@ -15,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::output::{acts, inert};
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat};
 
@@ -163,11 +164,10 @@ impl Visit for Found {
     }
 }
 
-/// Appends text with control characters (also those of Unicode that turn writing around) escaped.
+/// Appends text with what would act on a terminal escaped.
 fn push_escaped(line: &mut String, text: &str) {
     for c in text.chars() {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
+        if acts(c) {
             line.extend(c.escape_default());
         } else {
             line.push(c);
@@ -176,7 +176,7 @@ fn push_escaped(line: &mut String, text: &str) {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
+    inert(&serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned()))
 }
 
 #[cfg(test)]
@@ -189,7 +189,7 @@ mod tests {
             entry: Some("1qvx00000001".into()),
             message: "accepted".into(),
             fields: vec![
-                ("helo", Value::Text("my\u{1b}[31m \"x\"".into())),
+                ("helo", Value::Text("my\u{1b}[31m \"x\"\u{9b}".into())),
                 ("to", Value::Text("a@b".into())),
                 ("size", Value::Bare("12".into())),
             ],
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_line_for_people_begins_with_the_entry_and_cannot_be_broken() {
         let clock = Clock::manual(Timestamp::from_millis(0));
-        let want = "1970-01-01T00:00:00.000Z INFO  1qvx00000001 accepted helo=\"my\\u{1b}[31m \\\"x\\\"\" to=a@b size=12";
+        let want = "1970-01-01T00:00:00.000Z INFO  1qvx00000001 accepted helo=\"my\\u{1b}[31m \\\"x\\\"\\u{9b}\" to=a@b size=12";
         assert_eq!(found().text(&clock, Level::INFO), want);
     }
 
@@ -209,6 +209,6 @@ mod tests {
         let line = found().json(&clock, Level::WARN);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!((value["event"].as_str(), value["size"].as_u64(), value["level"].as_str()), (Some("accepted"), Some(12), Some("warn")));
-        assert!(!line.contains('\u{1b}'));
+        assert!(!line.contains(['\u{1b}', '\u{9b}']));
     }
 }

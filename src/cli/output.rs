@@ -43,9 +43,34 @@ pub(super) fn on_this_thread(command: impl Future<Output = Exit>) -> Exit {
     }
 }
 
-/// Text from outside for a terminal: control characters are escaped.
+/// Whether a terminal would do something with a character instead of showing it: control characters (also 0x80 to 0x9f,
+/// which begin sequences as ESC does), and those of Unicode that turn writing around or break a line.
+pub(super) fn acts(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text from outside for a terminal: what would act is escaped.
 pub(super) fn safe(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// JSON in which nothing acts on a terminal: people look at it there, too, and to programs it says the same.
+pub(super) fn inert(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            // Between values; inside of strings it is escaped already.
+            '\n' => shown.push(c),
+            // All that act lie in Unicode's first plane, and stand in strings.
+            c if acts(c) => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// Rows as columns of the width that the widest cell needs; the last column is not padded.
@@ -104,6 +129,15 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!((size(999), size(2_048), size(25_000_000)), ("999 B".into(), "2.0 KB".into(), "25.0 MB".into()));
         assert_eq!((age(59), age(3_700), age(90_000)), ("59s".into(), "1h01m".into(), "1d01h".into()));
+    }
+
+    #[test]
+    fn nothing_from_outside_acts_on_a_terminal() {
         assert_eq!(safe("a\u{1b}[0m"), "a\\u{1b}[0m");
+        assert_eq!(safe("a\u{9b}0m\u{202e}b"), "a\\u{9b}0m\\u{202e}b");
+        let text = "a\u{9b}0m\u{7f}\u{202e}\"\n\u{1b}\u{e9}";
+        let json = inert(&serde_json::to_string_pretty(&[text]).unwrap());
+        assert!(!json.chars().any(|c| acts(c) && c != '\n'), "{json:?}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [text]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::output::{age, complain, complain_in_words, on_this_thread, safe, say, size, table};
+use super::output::{age, complain, complain_in_words, inert, on_this_thread, safe, say, size, table};
 use super::{ConfigArgument, Exit};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -109,7 +109,7 @@ async fn list(queue: &Queue, json: bool) -> Exit {
         after = entries.last().map(|entry| entry.id);
         count += entries.len();
         if json {
-            entries.iter().for_each(|entry| say(serde_json::to_string(entry).unwrap_or_default()));
+            entries.iter().for_each(|entry| say(inert(&serde_json::to_string(entry).unwrap_or_default())));
         } else {
             rows.extend(entries.iter().map(row));
         }
@@ -151,7 +151,7 @@ fn row(entry: &Listed) -> Vec<String> {
 
 async fn show(queue: &Queue, id: EntryId, json: bool) -> Exit {
     match queue.ask(Request::QueueShow { id }).await {
-        Ok(Answer::Entry(entry)) if json => say(serde_json::to_string_pretty(&entry).unwrap_or_default()),
+        Ok(Answer::Entry(entry)) if json => say(inert(&serde_json::to_string_pretty(&entry).unwrap_or_default())),
         Ok(Answer::Entry(entry)) => say(in_words(&entry)),
         Ok(other) => return unexpected(other),
         Err(error) => return complain(&error),

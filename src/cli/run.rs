@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::complain;
@@ -22,6 +23,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Err(exit) => return exit,
     };
     logging::start_as(&config.log);
+    open_many_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
@@ -30,6 +32,16 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     // What is left of tasks has had its grace; a blocking call may not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
+}
+
+/// Lets the process open as many files as the system allows it. Shells and service managers give programs 1,024 for the
+/// sake of those that use select(2); five hundred devices that each send a large message use them up, and then nothing
+/// can be accepted or sent any more.
+fn open_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "could not raise the limit of open files");
+    }
 }
 
 fn could_not_start(error: &StartError) -> Exit {

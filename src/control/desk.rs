@@ -11,6 +11,9 @@ use crate::message::{AccountName, EntryId};
 use crate::scheduler::{LaneState, Status};
 use crate::spool::{Spool, SpoolError, Summary};
 
+/// Entries that are read at once for a list: few, because each may have thousands of recipients.
+const STEP: usize = 20;
+
 /// Answers requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk {
@@ -58,16 +61,24 @@ impl Desk {
     }
 
     async fn list(&self, after: Option<EntryId>) -> Result<Answer, SpoolError> {
-        let mut found = self.spool.list(after, PAGE + 1).await?;
-        let fits = fit(found.iter().map(|summary| summary.recipients.len()));
-        let more = found.len() > fits;
-        found.truncate(fits);
+        let (mut entries, mut recipients, mut last) = (Vec::new(), 0, after);
         let now = self.clock.now();
-        let listed = |summary: Summary| {
-            let until = self.goes_on(&summary.account);
-            Listed::new(summary, now, until, &self.advice)
-        };
-        Ok(Answer::Queue { entries: found.into_iter().map(listed).collect(), more })
+        loop {
+            let found = self.spool.list(last, STEP).await?;
+            let ended = found.len() < STEP;
+            for summary in found {
+                recipients += summary.recipients.len();
+                if entries.len() == PAGE || (recipients > PAGE_RECIPIENTS && !entries.is_empty()) {
+                    return Ok(Answer::Queue { entries, more: true });
+                }
+                last = Some(summary.id);
+                let until = self.goes_on(&summary.account);
+                entries.push(Listed::new(summary, now, until, &self.advice));
+            }
+            if ended {
+                return Ok(Answer::Queue { entries, more: false });
+            }
+        }
     }
 
     /// When an account goes on that is paused or in trouble.
@@ -100,16 +111,6 @@ impl Desk {
     }
 }
 
-/// How many entries with so many recipients each fit on a page; one always does.
-fn fit(recipients: impl Iterator<Item = usize>) -> usize {
-    let mut together = 0;
-    let within = |recipients: &usize| {
-        together += recipients;
-        together <= PAGE_RECIPIENTS
-    };
-    recipients.take(PAGE).take_while(within).count().max(1)
-}
-
 fn in_words(error: &SpoolError) -> String {
     match error {
         SpoolError::NoSuchEntry(_) => format!("{error}: it was delivered or removed; `mailferry queue list` shows what is there"),
@@ -122,11 +123,56 @@ fn in_words(error: &SpoolError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath};
+    use crate::spool::{NewEntry, Settings, SqliteSpool};
 
-    #[test]
-    fn a_page_ends_before_it_is_too_large_for_a_line() {
-        assert_eq!(fit([1; PAGE + 1].into_iter()), PAGE);
-        assert_eq!(fit([PAGE_RECIPIENTS / 4; 9].into_iter()), 4);
-        assert_eq!(fit([10_000, 1].into_iter()), 1);
+    fn message(recipients: usize) -> NewEntry {
+        let from = Mailbox::parse("scanner@contoso.com").unwrap();
+        NewEntry {
+            origin: Origin {
+                client: [127, 0, 0, 1].into(),
+                listener: "127.0.0.1:25".into(),
+                helo: None,
+                esmtp: true,
+                login: None,
+                received: Timestamp::from_millis(0),
+            },
+            envelope: Envelope {
+                sender: ReversePath::Null,
+                recipients: (0..recipients).map(|number| Mailbox::parse(&format!("r{number}@example.com")).unwrap()).collect(),
+                smtputf8: false,
+            },
+            header: HeaderBlock::default(),
+            facts: BodyFacts::default(),
+            decision: Decision {
+                account: AccountName::new("office"),
+                identity: Identity { from, name: DisplayName::Original, reply_to: ReplyTo::Keep },
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_are_bounded_by_recipients_too_and_leave_nothing_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { dir: folder.path().to_owned(), reserve: 0, memory: 1 << 20, inline: 1 << 16 };
+        let clock = Clock::manual(Timestamp::from_millis(0));
+        let spool: Arc<dyn Spool> = Arc::new(SqliteSpool::open(settings, clock.clone()).unwrap().0);
+        for recipients in [PAGE_RECIPIENTS + 1, 1, 1, PAGE_RECIPIENTS - 2, 1].into_iter().chain([1; PAGE + 30]) {
+            let body = spool.begin_body().finish().await.unwrap();
+            let _ = spool.store(message(recipients), body).await.unwrap();
+        }
+        let desk = Desk::stopped(spool, clock, Advice::default());
+        let (mut pages, mut seen, mut after) = (Vec::new(), Vec::new(), None);
+        loop {
+            let Answer::Queue { entries, more } = desk.answer(Request::QueueList { after }).await else { panic!("no page") };
+            pages.push(entries.len());
+            seen.extend(entries.iter().map(|entry| entry.id));
+            after = seen.last().copied();
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(pages, [1, 3, PAGE, 31]);
+        assert!(seen.is_sorted() && seen.len() == PAGE + 35);
     }
 }

@@ -15,7 +15,8 @@ pub use server::{ControlError, serve};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Octets of one answer: an entry with ten thousand recipients, each with a long failure. A page of the queue list stays below it.
+/// Octets of one answer: an entry with the most recipients that a configuration allows (10,000), each with a reply of the
+/// greatest length. A page of the queue list stays below it, too.
 const LINE_LIMIT: u64 = 64 * 1024 * 1024;
 /// How long either side waits for the other.
 const WAIT: Duration = Duration::from_secs(30);

@@ -39,7 +39,7 @@ pub enum Request {
 pub enum Answer {
     /// A page of the queue.
     Queue {
-        /// At most [`PAGE`], and fewer when they have many recipients.
+        /// At most [`PAGE`], with at most [`PAGE_RECIPIENTS`]; at least one if there is any.
         entries: Vec<Listed>,
         /// Whether there are more.
         more: bool,

@@ -21,6 +21,10 @@ pub struct Extensions {
     pub auth: Vec<String>,
 }
 
+/// Mechanisms of AUTH that are kept. Servers offer a dozen at most; each new one is compared with all before it, and
+/// whoever answers before TLS could name a hundred thousand.
+const MECHANISMS_LIMIT: usize = 64;
+
 impl Extensions {
     /// Reads the lines behind the first of an EHLO reply; unknown ones are passed over.
     pub fn read(reply: &Reply) -> Self {
@@ -37,7 +41,7 @@ impl Extensions {
                 // Zero means that there is no fixed limit (RFC 1870 section 4).
                 Some("SIZE") => found.size = Some(words.next().and_then(|size| size.parse().ok()).filter(|&size| size > 0)),
                 Some("AUTH") => words.for_each(|mechanism| {
-                    if !found.auth.contains(&mechanism) {
+                    if found.auth.len() < MECHANISMS_LIMIT && !found.auth.contains(&mechanism) {
                         found.auth.push(mechanism);
                     }
                 }),
@@ -84,5 +88,12 @@ mod tests {
         assert_eq!(found.auth, ["LOGIN", "PLAIN"]);
         assert_eq!(found.size, Some(None));
         assert!(found.starttls);
+    }
+
+    #[test]
+    fn a_flood_of_mechanisms_is_bounded() {
+        let lines: Vec<String> =
+            (0..100).map(|line| format!("AUTH {}", (0..800).map(|n| format!("{line}x{n} ")).collect::<String>())).collect();
+        assert_eq!(Extensions::read(&Reply::lines(250, lines)).auth.len(), MECHANISMS_LIMIT);
     }
 }

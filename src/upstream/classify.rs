@@ -56,6 +56,8 @@ mod pause {
     pub(super) const DAY: Duration = Duration::from_secs(60 * 60);
     /// Each further sign-in prolongs the lock.
     pub(super) const LOGINS: Duration = Duration::from_secs(15 * 60);
+    /// The shortest that an endpoint is believed: one that says zero would be asked again without end.
+    pub(super) const SHORTEST: Duration = Duration::from_secs(5);
     /// The longest that an endpoint is believed: a wrong number must not stop an account for days.
     pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
     /// AADSTS50053: the lock lasts longer with every attempt.
@@ -144,6 +146,8 @@ pub fn meaning(reply: &Reply, stage: Stage, method: Method) -> Meaning {
         .or_else(|| by_enhanced_code(reply, stage))
         // `530 5.7.57 Client not authenticated to send mail. Error: 535 5.7.3 …`: the inner reply is the reason.
         .or_else(|| inner(reply).and_then(|inner| by_enhanced_code(&inner, Stage::Auth)))
+        // RFC 5321 section 4.2.1: with 4 a server says that trying again may help. What follows may say why, not the contrary.
+        .filter(|(_, next, _)| !(reply.is_transient() && *next == NextStep::GiveUp))
         .unwrap_or_else(|| by_digits(reply, stage));
     let (next, cause) = for_method(next, cause, method);
     Meaning::Failed { scope, next, cause }
@@ -318,7 +322,9 @@ pub(super) fn no_token(error: &TokenError) -> Failure {
         // A locked account: each further attempt prolongs the lock.
         TokenError::Refused { codes, .. } if codes.contains(&50_053) => (NextStep::Pause(pause::LOCKED), Cause::TokenRefused),
         TokenError::Refused { .. } => (NextStep::Hold, Cause::TokenRefused),
-        TokenError::Throttled { retry_after: Some(time), .. } => (NextStep::Pause(*time.min(&pause::LONGEST)), Cause::TokenThrottled),
+        TokenError::Throttled { retry_after: Some(time), .. } => {
+            (NextStep::Pause((*time).clamp(pause::SHORTEST, pause::LONGEST)), Cause::TokenThrottled)
+        }
         // It did not say how long: the account's growing pauses know better than one number.
         TokenError::Throttled { retry_after: None, .. } => (NextStep::Retry, Cause::TokenThrottled),
         TokenError::Unreachable { .. } => (NextStep::Retry, Cause::TokenEndpointUnreachable),
@@ -429,8 +435,22 @@ mod tests {
     #[test]
     fn only_a_servers_certainty_about_an_address_gives_it_up() {
         check("550 5.1.1 User unknown", Stage::Rcpt, Method::Token, ("give-up", "recipient", "bad-recipient"));
+        check("450 5.1.2 Host lookup did not complete", Stage::Rcpt, Method::Token, ("retry", "recipient", "temporary"));
+        check("421 5.1.1 Closing", Stage::Rcpt, Method::Token, ("retry", "upstream", "temporary"));
+        check("452 Message size exceeds free space", Stage::Mail, Method::Token, ("retry", "upstream", "temporary"));
         check("452 4.2.2 Mailbox full", Stage::Rcpt, Method::Token, ("retry", "recipient", "temporary"));
         check("552 5.2.2 mailbox full", Stage::Rcpt, Method::Token, ("retry", "recipient", "recipient-refused"));
+    }
+
+    #[test]
+    fn an_endpoint_is_believed_within_limits() {
+        let paused = |seconds| {
+            let error = TokenError::Throttled { retry_after: Some(Duration::from_secs(seconds)), reason: "HTTP 429".into() };
+            no_token(&error).next
+        };
+        assert_eq!(paused(0), NextStep::Pause(pause::SHORTEST));
+        assert_eq!(paused(30), NextStep::Pause(Duration::from_secs(30)));
+        assert_eq!(paused(u64::MAX), NextStep::Pause(pause::LONGEST));
     }
 
     #[test]

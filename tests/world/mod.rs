@@ -82,8 +82,14 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program and waits until it listens. Its log goes on to be read, so that it never blocks.
     pub(crate) fn spawn(config: &Path) -> Self {
-        let mut child =
-            Command::new(env!("CARGO_BIN_EXE_mailferry")).args(["run", "--config"]).arg(config).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailferry"));
+        command.args(["run", "--config"]).arg(config);
+        Self::listening(command)
+    }
+
+    /// The same with a command of one's own.
+    pub(crate) fn listening(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut seen = String::new();
         let listener = loop {

@@ -20,8 +20,11 @@ impl<'a> Argument<'a> {
                 '>' => bracketed = false,
                 _ => {}
             }
-            if (c == '>' || is_space(c)) && !bracketed && begins_parameters(text, at + c.len_utf8()) {
-                let (addresses, parameters) = text.split_at(at + c.len_utf8());
+            let behind = at + c.len_utf8();
+            // Of a run of spaces only the last can stand before a parameter: looking at each would take the square of its length.
+            let may_divide = c == '>' || (is_space(c) && !text[behind..].starts_with(is_space));
+            if may_divide && !bracketed && begins_parameters(text, behind) {
+                let (addresses, parameters) = text.split_at(behind);
                 return Self { addresses, parameters };
             }
         }

@@ -84,6 +84,18 @@ fn reads_size_and_smtputf8_and_passes_over_the_rest() {
     assert_eq!(read("MAIL FROM:<a@b> SIZE=99999999999999999999"), (Some(u64::MAX), false));
 }
 
+/// Time in proportion to the square of a line's length would let one device hold all others up: this is some
+/// ten billion steps where each space is looked at with all before it.
+#[test]
+fn long_runs_of_spaces_take_no_time() {
+    let spaces = " ".repeat(100_000);
+    for line in [format!("MAIL FROM:a{spaces}b"), format!("MAIL FROM:<a@b.example>{spaces}b@"), format!("MAIL FROM:a{spaces}SIZE=1")] {
+        let begun = std::time::Instant::now();
+        assert!(matches!(parse(line.as_bytes()), Ok(Command::Mail { .. })));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{} took {:?}", &line[..30], begun.elapsed());
+    }
+}
+
 #[test]
 fn splits_recipients_and_keeps_each_once() {
     for (line, want) in [
