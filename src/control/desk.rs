@@ -9,7 +9,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::delivery::Advice;
 use crate::message::{AccountName, EntryId};
 use crate::scheduler::{LaneState, Status};
-use crate::spool::{Spool, SpoolError, Summary};
+use crate::spool::{Spool, SpoolError};
 
 /// Entries that are read at once for a list: few, because each may have thousands of recipients.
 const STEP: usize = 20;
