@@ -169,9 +169,9 @@ impl Talk {
             Storage::Ready => None,
         };
         match remedy {
-            Some(remedy) if reply.is_transient() => tracing::warn!(%client, listener, %reply, remedy, "refused command"),
+            Some(remedy) if reply.is_transient() => tracing::warn!(%client, %listener, %reply, remedy, "refused command"),
             Some(_) | None if reply.is_transient() || reply.is_permanent() => {
-                tracing::info!(%client, listener, %reply, "refused command");
+                tracing::info!(%client, %listener, %reply, "refused command");
             }
             Some(_) | None => {}
         }
