@@ -169,7 +169,7 @@ async fn one_message(spool: &dyn Spool, body: &[u8], clock: &Clock, way: Way) {
         let delivered = |recipient: Recipient| Recipient { progress: Progress::Delivered("250 2.0.0 OK".into()), ..recipient };
         let recipients = entry.recipients.into_iter().map(delivered).collect();
         let at = clock.now();
-        let record = Record { id, account: support::account(), at, recipients, then: State::Waiting(at), sent: 1 };
+        let record = Record { id, account: support::account(), at, recipients, then: State::Waiting(at), sent: 1, counts: true };
         spool.record(record).await.expect("an outcome");
     }
 }

@@ -16,6 +16,7 @@ pub struct Group {
     name: &'static str,
     tracker: TaskTracker,
     stop: CancellationToken,
+    cut: CancellationToken,
 }
 
 /// How a group ended.
@@ -39,16 +40,19 @@ impl fmt::Display for Verdict {
 impl Group {
     /// An empty group.
     pub fn new(name: &'static str) -> Self {
-        Self { name, tracker: TaskTracker::new(), stop: CancellationToken::new() }
+        Self { name, tracker: TaskTracker::new(), stop: CancellationToken::new(), cut: CancellationToken::new() }
     }
 
     /// Starts a task of this group.
-    pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        self.tracker.spawn(task)
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                biased;
+                () = task => {}
+                () = cut.cancelled() => {}
+            }
+        });
     }
 
     /// Resolves when the group has been asked to stop. Wrap waiting with it, never working.
@@ -67,12 +71,17 @@ impl Group {
         self.tracker.close();
     }
 
-    /// Asks the group to stop and waits for its tasks, at most `grace`. Those that are left go on until the runtime ends.
+    /// Asks the group to stop and waits for its tasks, at most `grace`. Those that are left then are cut off where they wait:
+    /// nothing of a group works on after its stop.
     pub async fn stop(&self, grace: Duration) -> Verdict {
         self.ask_to_stop();
         let left = match tokio::time::timeout(grace, self.tracker.wait()).await {
             Ok(()) => 0,
-            Err(_) => self.tracker.len(),
+            Err(_) => {
+                let left = self.tracker.len();
+                self.cut.cancel();
+                left
+            }
         };
         Verdict { group: self.name, left }
     }
@@ -90,6 +99,7 @@ mod tests {
         group.spawn(std::future::pending::<()>());
         let verdict = group.stop(Duration::from_secs(5)).await;
         assert_eq!(verdict, Verdict { group: "listeners", left: 1 });
+        group.tracker.wait().await;
         assert_eq!(verdict.to_string(), "listeners: 1 tasks did not stop in time");
     }
 }

@@ -6,12 +6,14 @@
 //!
 //! Always true: a name never changes its meaning, because entries in the spool keep it.
 
+mod chain;
 mod entra;
 mod remedy;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use chain::chain;
 pub use entra::{Explained, codes_in, explains, known};
 pub use remedy::Values;
 

@@ -105,6 +105,7 @@ impl Desk {
             listeners: self.running.as_ref().map(|running| running.listeners.to_vec()).unwrap_or_default(),
             waiting: totals.waiting,
             held: totals.held,
+            unrecorded: self.running.as_ref().map_or(0, |running| running.scheduler.borrow().unrecorded),
             oldest: totals.oldest.map(|oldest| oldest.to_string()),
             accounts: accounts.unwrap_or_default(),
         })

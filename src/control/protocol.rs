@@ -144,6 +144,9 @@ pub struct Health {
     pub waiting: u64,
     /// Entries that are held.
     pub held: u64,
+    /// Outcomes that could not be recorded yet; while there are any, nothing is sent.
+    #[serde(default)]
+    pub unrecorded: usize,
     /// When the oldest entry's message arrived, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub oldest: Option<String>,

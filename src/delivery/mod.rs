@@ -78,6 +78,26 @@ pub struct Failure {
     pub detail: String,
 }
 
+impl Failure {
+    /// Whether it tells of the account or of the way to the upstream, and not of the message or a recipient.
+    pub fn is_trouble(&self) -> bool {
+        match self.scope {
+            Scope::Account | Scope::Upstream => true,
+            Scope::Recipient | Scope::Message => false,
+        }
+    }
+
+    /// Whether it is trouble on the way, before the upstream had heard of the message: no fault of the message's, which
+    /// is to pay nothing for it.
+    pub fn is_on_the_way(&self) -> bool {
+        self.is_trouble()
+            && match self.stage {
+                Stage::Local | Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Tls | Stage::Token | Stage::Auth => true,
+                Stage::Mail | Stage::Rcpt | Stage::Data | Stage::FinalReply => false,
+            }
+    }
+}
+
 /// How far a failure reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,7 +15,9 @@ use crate::tasks::Group;
 use super::Settings;
 use super::admission::{Connections, allowed};
 use super::connection::Connection;
-use super::serve::{self, End};
+use super::door::Door;
+use super::end::End;
+use super::serve;
 
 /// How long to wait after a failed accept: with no descriptors left, trying at once would only burn a processor.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -50,14 +52,6 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// What all conversations of a listener share.
-pub(super) struct Door {
-    pub(super) settings: Arc<Settings>,
-    pub(super) intake: Intake,
-    pub(super) connections: Connections,
-    pub(super) group: Group,
-}
-
 impl Door {
     /// A place for one more connection; `None` when we are stopping. While there is none, new devices wait with the
     /// kernel instead of being refused: most come back only after minutes, or never.
@@ -89,7 +83,7 @@ impl Door {
             return self.turn_away(connection, client, place, Farewell::NotAllowed);
         }
         match self.connections.admit(client, self.settings.limits.connections_per_client, place) {
-            Ok(admission) => drop(self.group.spawn(serve::run(Arc::clone(self), connection, client, admission))),
+            Ok(admission) => self.group.spawn(serve::run(Arc::clone(self), connection, client, admission)),
             Err(place) => self.turn_away(connection, client, place, Farewell::TooManyConnections),
         }
     }

@@ -12,7 +12,7 @@ use crate::session::Farewell;
 use crate::smtp::Reply;
 
 use super::Limits;
-use super::serve::End;
+use super::end::End;
 
 /// Octets read at once between commands, and the first time in content: more than a scanner's commands or a
 /// small message take. Held only while there is something in it.

@@ -10,6 +10,8 @@
 mod accept;
 mod admission;
 mod connection;
+mod door;
+mod end;
 mod foreign;
 mod receive;
 mod serve;

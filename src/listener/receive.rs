@@ -3,17 +3,18 @@
 //! Whatever goes wrong on our side, content is read up to its end before the answer: a device takes a connection
 //! that breaks in the middle for a broken network, and tries again for ever.
 
-use std::error::Error;
 use std::fmt::Write as _;
 
 use bytes::Buf as _;
 
+use crate::cause::chain;
 use crate::intake::{self, Accepted, Incoming, SpoolError};
 use crate::message::{Envelope, Mailbox, Origin};
 use crate::session::{self, Farewell, Receiving, Session};
 use crate::smtp::{ContentReader, LineEnds};
 
-use super::serve::{End, Talk};
+use super::door::Talk;
+use super::end::End;
 
 /// Why a message was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +154,7 @@ fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
         from = %sender.as_str().escape_debug(),
         recipients = recipients.len(),
         to = %shown(recipients),
-        reason = %chain(refused),
+        reason = chain(refused),
         "refused message"
     );
 }
@@ -183,15 +184,4 @@ fn shown(recipients: &[Mailbox]) -> String {
         let _ = write!(text, ", +{}", recipients.len() - SHOWN);
     }
     text
-}
-
-/// An error with all its causes, for the log.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text.escape_debug().to_string()
 }

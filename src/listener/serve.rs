@@ -1,82 +1,22 @@
 //! Carries one conversation: lines to the session, replies to the socket.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::intake::Storage;
-use crate::session::{Closing, Conditions, Farewell, Next, Session, Verifying};
+use crate::session::{Closing, Conditions, Next, Session, Verifying};
 use crate::smtp::{Line, LineReader, Reply};
 
-use super::accept::Door;
 use super::admission::Admission;
 use super::connection::Connection;
-use super::foreign::{self, First, Foreign};
+use super::door::{Door, Talk};
+use super::end::End;
+use super::foreign::{self, First};
 use super::receive;
 
 /// Octets of one line. RFC 4954 section 4 wants this many for AUTH; the longest command else has 512 (RFC 5321
 /// section 4.5.3.1.4) and what extensions add.
 const LINE_LIMIT: usize = 12_288;
-
-/// How a conversation ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum End {
-    /// The client closed or broke the connection.
-    Gone,
-    /// We end it, and say why.
-    Farewell(Farewell),
-    /// The session ended it; its last reply is among what was said.
-    Closing(Closing),
-    /// The client does not speak SMTP.
-    Foreign(Foreign),
-}
-
-/// In words, for the log.
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gone => "the client left",
-            Self::Farewell(Farewell::Idle) => "nothing was sent for too long",
-            Self::Farewell(Farewell::Expired) => "the connection has lasted too long",
-            Self::Farewell(Farewell::Stopping) => "the relay is stopping",
-            Self::Farewell(Farewell::TooManyConnections) => "the client has too many connections",
-            Self::Farewell(Farewell::NotAllowed) => "the client's address is not on the list",
-            Self::Closing(Closing::Quit) => "the client said QUIT",
-            Self::Closing(Closing::Http) => "the client speaks HTTP",
-            Self::Closing(Closing::Bdat) => "the client sends in chunks",
-            Self::Closing(Closing::TooManyErrors) => "the client made too many errors",
-            Self::Foreign(Foreign::Tls) => "the client speaks TLS on a listener without TLS",
-            Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
-        })
-    }
-}
-
-impl End {
-    /// What a person can do about it, for the log.
-    pub(super) fn remedy(self) -> Option<&'static str> {
-        match self {
-            Self::Gone | Self::Closing(Closing::Quit) => None,
-            Self::Farewell(Farewell::Idle | Farewell::Expired | Farewell::Stopping) => None,
-            Self::Farewell(Farewell::TooManyConnections) => Some("if it needs them: raise the limit of connections for one client"),
-            Self::Farewell(Farewell::NotAllowed) => Some("if it may send here: add its address under `allow` of this listener"),
-            Self::Closing(Closing::Http) => Some("a web client speaks to the mail port: look at what runs on that machine"),
-            Self::Closing(Closing::Bdat) => Some("turn CHUNKING (BDAT) off on the device: it is not offered here"),
-            Self::Closing(Closing::TooManyErrors) => Some("compare the mail settings of the device with those of this listener"),
-            Self::Foreign(Foreign::Tls) => Some("turn TLS/SSL off in the mail settings of the device"),
-            Self::Foreign(Foreign::Proxy) => Some("turn PROXY headers off on the proxy: they are not taken here"),
-        }
-    }
-}
-
-/// A conversation with what it needs from the house.
-pub(super) struct Talk {
-    pub(super) door: Arc<Door>,
-    pub(super) client: IpAddr,
-    pub(super) connection: Connection,
-    lines: LineReader,
-    /// What comes next is the beginning of a line, and may show that it is no text.
-    fresh: bool,
-}
 
 /// Serves one connection to its end.
 pub(super) async fn run(door: Arc<Door>, connection: Connection, client: IpAddr, admission: Admission) {

@@ -44,17 +44,3 @@ pub enum TokenError {
         what: String,
     },
 }
-
-impl TokenError {
-    /// The error and its causes on one line.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    }
-}

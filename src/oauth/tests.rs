@@ -1,5 +1,6 @@
 use super::testing::{Endpoint, json, token};
 use super::*;
+use crate::cause::chain;
 use crate::tls;
 
 const SECRET: &str = "s3cr3t~value";
@@ -155,7 +156,7 @@ async fn what_is_no_token_is_refused_without_quoting_it() {
     for answer in answers {
         let error = error(answer.clone()).await;
         assert!(matches!(error, TokenError::Malformed { .. }), "{answer}: {error:?}");
-        assert!(!error.chain().contains("hidden") && !format!("{error:?}").contains("hid"), "{error:?}");
+        assert!(!chain(&error).contains("hidden") && !format!("{error:?}").contains("hid"), "{error:?}");
     }
 }
 
@@ -166,7 +167,7 @@ async fn nobody_there_is_said_with_the_address() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let error = source(&format!("http://{address}/token"), trust(), &clock).token().await.unwrap_err();
-    assert!(error.chain().starts_with(&format!("cannot reach the token endpoint {address}: cannot connect: ")), "{}", error.chain());
+    assert!(chain(&error).starts_with(&format!("cannot reach the token endpoint {address}: cannot connect: ")), "{}", chain(&error));
     let error = source("not a url", trust(), &clock).token().await.unwrap_err();
     assert!(matches!(error, TokenError::Unreachable { .. }), "{error:?}");
     for garbage in ["garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nshort"] {
@@ -181,7 +182,7 @@ async fn https_needs_a_certificate_that_is_trusted() {
     let server = tls::server_from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
     let endpoint = Endpoint::tls(vec![token("abc"), token("abc")], server).await;
     let error = source(&endpoint.url, trust(), &clock()).token().await.unwrap_err();
-    assert!(error.chain().contains("the TLS handshake failed"), "{}", error.chain());
+    assert!(chain(&error).contains("the TLS handshake failed"), "{}", chain(&error));
     let trusting = tls::client_with_roots(made.cert.pem().as_bytes()).unwrap();
     assert_eq!(source(&endpoint.url, trusting, &clock()).token().await.unwrap().reveal(), "abc");
 }

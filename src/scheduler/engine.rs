@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::lane::{Lane, LaneState, WINDOW};
 use super::settle::{AccountVerdict, Settlement, names, settle};
 use super::{AccountLimits, Retry};
+use crate::cause::chain;
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::{Advice, Attempt, Attempted, Courier, Failure};
 use crate::message::{AccountName, Mailbox};
@@ -327,6 +328,7 @@ fn to_record(attempt: &Attempt, settlement: &Settlement, at: Timestamp) -> Recor
         // The spool removes an entry whose recipients are all delivered, whatever this says.
         then: settlement.then.unwrap_or(State::Held),
         sent: u32::from(settlement.sent),
+        counts: settlement.counts,
     }
 }
 
@@ -396,18 +398,6 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }
 
 /// Any number, to spread pauses with. Without the system's random numbers they are only less spread.

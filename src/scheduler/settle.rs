@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Retry;
 use crate::clock::Timestamp;
-use crate::delivery::{Failure, NextStep, Outcome, Report, Scope, Stage};
+use crate::delivery::{Failure, NextStep, Outcome, Report, Stage};
 use crate::message::Mailbox;
 use crate::spool::{Progress, Recipient, State};
 
@@ -19,6 +19,8 @@ pub(super) struct Settlement {
     pub(super) account: AccountVerdict,
     /// The upstream was given content, so the attempt counts against the account's limits.
     pub(super) sent: bool,
+    /// The attempt counts as one of the entry's: with trouble on the way it does not.
+    pub(super) counts: bool,
 }
 
 /// What an attempt says about its account and the way to its upstream.
@@ -36,6 +38,7 @@ pub(super) enum AccountVerdict {
 pub(super) fn settle(report: Report, number: u32, now: Timestamp, retry: &Retry, entropy: u64) -> Settlement {
     let account = verdict(&report);
     let sent = report.outcomes.iter().any(|(_, outcome)| gave_content(outcome));
+    let counts = report.outcomes.iter().any(|(_, outcome)| reached_the_message(outcome));
     let mut again: Option<Timestamp> = None;
     let mut refused = false;
     let mut recipients = Vec::with_capacity(report.outcomes.len());
@@ -63,18 +66,18 @@ pub(super) fn settle(report: Report, number: u32, now: Timestamp, retry: &Retry,
         (None, true) => Some(State::Held),
         (None, false) => None,
     };
-    Settlement { recipients, then, account, sent }
+    Settlement { recipients, then, account, sent, counts }
 }
 
 /// How long an entry itself waits. Trouble with the account or the way there, before the upstream heard of the
 /// message, costs the entry nothing: the lane waits, and the entry is as due as before.
 fn pause(failure: &Failure, number: u32, retry: &Retry, entropy: u64) -> Option<Duration> {
-    if is_trouble(failure) && before_the_message(failure.stage) {
+    if failure.is_on_the_way() {
         return Some(Duration::ZERO);
     }
     match failure.next {
         NextStep::Pause(_) => Some(Duration::ZERO),
-        NextStep::Hold | NextStep::ResendAs | NextStep::GiveUp if !is_trouble(failure) => None,
+        NextStep::Hold | NextStep::ResendAs | NextStep::GiveUp if !failure.is_trouble() => None,
         NextStep::Hold
         | NextStep::ResendAs
         | NextStep::GiveUp
@@ -86,26 +89,12 @@ fn pause(failure: &Failure, number: u32, retry: &Retry, entropy: u64) -> Option<
 }
 
 fn waits_for_a_person(failure: &Failure) -> bool {
-    !is_trouble(failure) && matches!(failure.next, NextStep::Hold | NextStep::ResendAs | NextStep::GiveUp)
-}
-
-fn is_trouble(failure: &Failure) -> bool {
-    match failure.scope {
-        Scope::Account | Scope::Upstream => true,
-        Scope::Recipient | Scope::Message => false,
-    }
-}
-
-fn before_the_message(stage: Stage) -> bool {
-    match stage {
-        Stage::Local | Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Tls | Stage::Token | Stage::Auth => true,
-        Stage::Mail | Stage::Rcpt | Stage::Data | Stage::FinalReply => false,
-    }
+    !failure.is_trouble() && matches!(failure.next, NextStep::Hold | NextStep::ResendAs | NextStep::GiveUp)
 }
 
 fn verdict(report: &Report) -> AccountVerdict {
     let trouble = report.outcomes.iter().find_map(|(_, outcome)| match outcome {
-        Outcome::Deferred(failure) | Outcome::Refused(failure) if is_trouble(failure) => Some(failure.clone()),
+        Outcome::Deferred(failure) | Outcome::Refused(failure) if failure.is_trouble() => Some(failure.clone()),
         Outcome::Deferred(_) | Outcome::Refused(_) | Outcome::Delivered(_) => None,
     });
     let heard = report.outcomes.iter().any(|(_, outcome)| match outcome {
@@ -116,6 +105,13 @@ fn verdict(report: &Report) -> AccountVerdict {
         Some(failure) => AccountVerdict::Troubled(failure),
         None if heard => AccountVerdict::Well,
         None => AccountVerdict::Unheard,
+    }
+}
+
+fn reached_the_message(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered(_) => true,
+        Outcome::Deferred(failure) | Outcome::Refused(failure) => !failure.is_on_the_way(),
     }
 }
 
@@ -135,6 +131,7 @@ pub(super) fn names<'a>(recipients: impl Iterator<Item = &'a Mailbox>) -> String
 mod tests {
     use super::*;
     use crate::cause::Cause;
+    use crate::delivery::Scope;
 
     const RETRY: Retry = Retry { first: Duration::from_secs(30), longest: Duration::from_secs(3600) };
     const EVEN: u64 = 200;
@@ -188,6 +185,7 @@ mod tests {
         for stage in [Stage::Connect, Stage::Auth, Stage::Token] {
             let failure = failed(Scope::Account, NextStep::Hold, stage);
             let settlement = settled(&[Outcome::Deferred(failure.clone())], 7);
+            assert!(!settlement.counts);
             assert_eq!((settlement.then, settlement.account), (in_secs(0), AccountVerdict::Troubled(failure)));
         }
     }

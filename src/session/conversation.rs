@@ -57,7 +57,7 @@ impl Conversation {
         match smtp::parse(line) {
             Ok(Command::Quit) => Next::Close(replies::bye(), Closing::Quit),
             Ok(Command::Http) => Next::Close(replies::no_http(), Closing::Http),
-            _ => self.dismiss(replies::dismissed()),
+            Ok(_) | Err(_) => self.dismiss(replies::dismissed()),
         }
     }
 

@@ -130,6 +130,8 @@ pub struct Record {
     pub recipients: Vec<Recipient>,
     /// What is to become of the entry. An entry whose recipients are all delivered is removed, whatever this says.
     pub then: State,
+    /// Whether this was an attempt at the entry. Trouble on the way and a change of state are none.
+    pub counts: bool,
     /// Transactions that the upstream counted against the account's limits: 1 when it was given content.
     pub sent: u32,
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio_rustls::rustls::{self, CertificateError};
 
-use crate::cause::{Cause, detail};
+use crate::cause::{Cause, chain, detail};
 use crate::delivery::{Failure, NextStep, Scope, Stage};
 use crate::oauth::TokenError;
 use crate::smtp::{Enhanced, Reply, ReplyError};
@@ -330,7 +330,7 @@ pub(super) fn no_token(error: &TokenError) -> Failure {
         TokenError::Unreachable { .. } => (NextStep::Retry, Cause::TokenEndpointUnreachable),
         TokenError::Malformed { .. } => (NextStep::Retry, Cause::TokenMalformed),
     };
-    Failure { scope: Scope::Account, next, cause, stage: Stage::Token, detail: detail(&error.chain()) }
+    Failure { scope: Scope::Account, next, cause, stage: Stage::Token, detail: detail(&chain(error)) }
 }
 
 #[cfg(test)]

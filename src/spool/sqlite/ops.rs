@@ -260,11 +260,9 @@ impl Statements<'_> {
 
     fn update(&self, record: &Record, recipients: &[Recipient]) -> Result<(), rusqlite::Error> {
         let text = serde_json::to_string(recipients).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        // A record without recipients tells of a change, not of an attempt.
-        let tried = !record.recipients.is_empty();
         self.connection
             .prepare_cached("UPDATE entries SET due = ?2, attempts = attempts + ?3, open = ?4, recipients = ?5 WHERE id = ?1")?
-            .execute(params![key(record.id), due_of(record.then), tried, count_open(recipients), text])?;
+            .execute(params![key(record.id), due_of(record.then), record.counts, count_open(recipients), text])?;
         Ok(())
     }
 

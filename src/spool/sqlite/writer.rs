@@ -18,6 +18,7 @@ use super::queue::Woken;
 use super::recovery::take_census;
 use super::schema::{self, Checkpoint};
 use super::{Shared, aside};
+use crate::cause::chain;
 use crate::clock::Timestamp;
 use crate::message::{EntryId, Receipt};
 use crate::spool::SpoolError;
@@ -377,16 +378,4 @@ fn compact(connection: &Connection) -> Result<bool, rusqlite::Error> {
     let mut rows = step.query([])?;
     while rows.next()?.is_some() {}
     Ok(true)
-}
-
-/// An error with its causes, for the log.
-fn chain(error: &SpoolError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,0 +1,57 @@
+//! How conversations end, in words.
+
+use std::fmt;
+
+use crate::session::{Closing, Farewell};
+
+use super::foreign::Foreign;
+
+/// How a conversation ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    /// The client closed or broke the connection.
+    Gone,
+    /// We end it, and say why.
+    Farewell(Farewell),
+    /// The session ended it; its last reply is among what was said.
+    Closing(Closing),
+    /// The client does not speak SMTP.
+    Foreign(Foreign),
+}
+
+/// In words, for the log.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gone => "the client left",
+            Self::Farewell(Farewell::Idle) => "nothing was sent for too long",
+            Self::Farewell(Farewell::Expired) => "the connection has lasted too long",
+            Self::Farewell(Farewell::Stopping) => "the relay is stopping",
+            Self::Farewell(Farewell::TooManyConnections) => "the client has too many connections",
+            Self::Farewell(Farewell::NotAllowed) => "the client's address is not on the list",
+            Self::Closing(Closing::Quit) => "the client said QUIT",
+            Self::Closing(Closing::Http) => "the client speaks HTTP",
+            Self::Closing(Closing::Bdat) => "the client sends in chunks",
+            Self::Closing(Closing::TooManyErrors) => "the client made too many errors",
+            Self::Foreign(Foreign::Tls) => "the client speaks TLS on a listener without TLS",
+            Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
+        })
+    }
+}
+
+impl End {
+    /// What a person can do about it, for the log.
+    pub(super) fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Gone | Self::Closing(Closing::Quit) => None,
+            Self::Farewell(Farewell::Idle | Farewell::Expired | Farewell::Stopping) => None,
+            Self::Farewell(Farewell::TooManyConnections) => Some("if it needs them: raise the limit of connections for one client"),
+            Self::Farewell(Farewell::NotAllowed) => Some("if it may send here: add its address under `allow` of this listener"),
+            Self::Closing(Closing::Http) => Some("a web client speaks to the mail port: look at what runs on that machine"),
+            Self::Closing(Closing::Bdat) => Some("turn CHUNKING (BDAT) off on the device: it is not offered here"),
+            Self::Closing(Closing::TooManyErrors) => Some("compare the mail settings of the device with those of this listener"),
+            Self::Foreign(Foreign::Tls) => Some("turn TLS/SSL off in the mail settings of the device"),
+            Self::Foreign(Foreign::Proxy) => Some("turn PROXY headers off on the proxy: they are not taken here"),
+        }
+    }
+}
