@@ -52,6 +52,11 @@ impl LineReader {
         Some(Line::Whole(line))
     }
 
+    /// Whether the beginning of a line was thrown away already, and its end has not come.
+    pub fn is_discarding(&self) -> bool {
+        self.discarding
+    }
+
     /// Forgets what was seen of the buffer: to be called when somebody else took octets off it.
     pub fn restart(&mut self) {
         self.seen = 0;

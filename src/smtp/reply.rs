@@ -181,7 +181,8 @@ impl ReplyReader {
                 return Ok(self.begun.take());
             }
         }
-        Ok(None)
+        // A line that never ends would be read for as long as a reply may take.
+        if self.lines.is_discarding() { Err(ReplyError::TooLarge) } else { Ok(None) }
     }
 }
 
@@ -251,6 +252,7 @@ mod tests {
         for bad in ["HTTP/1.1 400 Bad Request\r\n", "99 x\r\n", "2500 x\r\n", "250-a\r\n550 b\r\n"] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
+        assert_eq!(read(&"x".repeat(5000)), Err(ReplyError::TooLarge), "a line that never ends");
         assert_eq!(read(&format!("250 {}\r\n", "x".repeat(5000))), Err(ReplyError::TooLarge));
         assert_eq!(read(&"250-x\r\n".repeat(101)), Err(ReplyError::TooLarge));
     }
