@@ -39,7 +39,9 @@ impl Relay {
         let entry = match self.spool.load(attempt.entry).await {
             Ok(entry) => entry,
             Err(SpoolError::NoSuchEntry(_) | SpoolError::Damaged { .. }) => return Attempted::Gone,
-            Err(error @ (SpoolError::Full { .. } | SpoolError::Failed { .. })) => return Attempted::Unreadable(error.to_string()),
+            Err(error @ (SpoolError::Full { .. } | SpoolError::Busy { .. } | SpoolError::Failed { .. })) => {
+                return Attempted::Unreadable(error.to_string());
+            }
         };
         if !matches!(entry.state, State::Waiting(due) if due <= attempt.at) {
             return Attempted::Gone;

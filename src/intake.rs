@@ -15,6 +15,9 @@ use crate::spool::{BodyWriter, Due, NewEntry, Spool};
 // What it says about storing is the spool's word: whoever asks here need not know the spool.
 pub use crate::spool::{SpoolError, Storage};
 
+/// Octets of a header that are not counted in the spool's memory: nearly all headers, and few enough to have for every connection.
+const SMALL_HEADER: usize = 8 * 1024;
+
 /// Takes messages for one spool. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
@@ -98,6 +101,10 @@ impl Incoming {
     /// Takes content: line ends mended, dots unstuffed.
     pub async fn write(&mut self, content: &[u8]) -> Result<(), Refusal> {
         let body = self.splitter.push(content)?;
+        let header = self.splitter.held();
+        if header > SMALL_HEADER {
+            self.body.hold(header as u64)?;
+        }
         if !body.is_empty() {
             self.body.write(&body).await?;
         }

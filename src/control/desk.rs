@@ -117,6 +117,7 @@ fn in_words(error: &SpoolError) -> String {
         SpoolError::NoSuchEntry(_) => format!("{error}: it was delivered or removed; `mailferry queue list` shows what is there"),
         SpoolError::Damaged { .. } => format!("{error}; it was set aside in data_dir, not deleted"),
         SpoolError::Full { .. } => format!("{error}: make room on that file system"),
+        SpoolError::Busy { .. } => format!("{error}: try again in a moment"),
         SpoolError::Failed { source, .. } => format!("{error}: {source}"),
     }
 }

@@ -31,9 +31,9 @@ impl Refused {
         match self {
             Self::TooLarge { .. } => session::Refusal::TooLarge,
             Self::Intake(intake::Refusal::Spool(SpoolError::Full { .. })) => session::Refusal::DiskFull,
-            Self::Intake(intake::Refusal::Spool(SpoolError::Failed { .. } | SpoolError::NoSuchEntry(_) | SpoolError::Damaged { .. })) => {
-                session::Refusal::CannotStore
-            }
+            Self::Intake(intake::Refusal::Spool(
+                SpoolError::Busy { .. } | SpoolError::Failed { .. } | SpoolError::NoSuchEntry(_) | SpoolError::Damaged { .. },
+            )) => session::Refusal::CannotStore,
             Self::Intake(intake::Refusal::Header(_)) => session::Refusal::HeaderTooLarge,
             Self::Intake(intake::Refusal::Loop { .. }) => session::Refusal::Loop,
             Self::Intake(intake::Refusal::NoRule(_)) => session::Refusal::NoSenderRule,

@@ -122,6 +122,11 @@ impl Splitter {
         self.line += (body.len() - from) as u64;
     }
 
+    /// Octets of memory that are held for the header.
+    pub fn held(&self) -> usize {
+        self.header.capacity()
+    }
+
     /// The header block and the facts, once the whole message has passed.
     pub fn finish(self) -> (HeaderBlock, BodyFacts) {
         (HeaderBlock::new(self.header), self.facts)

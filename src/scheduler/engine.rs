@@ -336,7 +336,7 @@ fn to_record(attempt: &Attempt, settlement: &Settlement, at: Timestamp) -> Recor
 async fn record(spool: &dyn Spool, record: Record) -> Option<Record> {
     match spool.record(record.clone()).await {
         Ok(()) => None,
-        Err(error @ (SpoolError::Full { .. } | SpoolError::Failed { .. })) => {
+        Err(error @ (SpoolError::Full { .. } | SpoolError::Busy { .. } | SpoolError::Failed { .. })) => {
             let error = chain(&error);
             tracing::error!(entry = %record.id, error, "cannot record an outcome; nothing is sent until it can be, or it could be sent twice");
             Some(record)

@@ -73,6 +73,8 @@ pub struct BodyWriter {
     length: u64,
     /// None for a writer that only knows memory.
     bodies: Option<Arc<Bodies>>,
+    /// What the message takes of the budget beside its body.
+    beside: Share,
 }
 
 #[derive(Debug)]
@@ -102,7 +104,8 @@ impl BodyWriter {
     }
 
     fn with(bodies: Option<Arc<Bodies>>, share: Share) -> Self {
-        Self { kept: Kept::Memory { octets: Vec::new(), share }, checksum: crc32fast::Hasher::new(), length: 0, bodies }
+        let beside = share.sibling();
+        Self { beside, kept: Kept::Memory { octets: Vec::new(), share }, checksum: crc32fast::Hasher::new(), length: 0, bodies }
     }
 
     /// Appends octets. Waits for the disk when the body is in a file, so that a fast sender is held back.
@@ -124,6 +127,15 @@ impl BodyWriter {
             rest = self.gather(rest).await?;
         }
         Ok(())
+    }
+
+    /// Counts in the budget what the message takes in memory beside its body: a header of `octets`. A body can move to a file
+    /// when memory runs short, a header cannot: then the message has to come again later.
+    pub fn hold(&mut self, octets: u64) -> Result<(), SpoolError> {
+        if self.beside.grow(octets) {
+            return Ok(());
+        }
+        Err(SpoolError::Busy { dir: self.bodies.as_ref().map(|bodies| bodies.data_dir.clone()).unwrap_or_default() })
     }
 
     /// Moves what is in memory to a new file.
@@ -184,7 +196,7 @@ impl BodyWriter {
     /// Ends the body. A file is synced here, its folder too.
     pub async fn finish(self) -> Result<WrittenBody, SpoolError> {
         let lost = self.lost();
-        let Self { kept, checksum, length, bodies } = self;
+        let Self { kept, checksum, length, bodies, beside: _ } = self;
         let content = match (kept, bodies) {
             (Kept::Memory { octets, share }, _) => Content::Memory { octets: octets.into(), _share: share },
             (Kept::File { file, waiting, .. }, Some(bodies)) => {

@@ -46,6 +46,11 @@ impl Share {
         self.octets
     }
 
+    /// Another share of the same budget, of nothing.
+    pub(crate) fn sibling(&self) -> Self {
+        self.budget.share()
+    }
+
     /// Grows to `octets`, unless the budget has not as many left: then the share stays as it is.
     pub(crate) fn grow(&mut self, octets: u64) -> bool {
         let Some(more) = octets.checked_sub(self.octets) else { return true };

@@ -221,6 +221,12 @@ pub enum SpoolError {
         /// The spool's folder.
         dir: PathBuf,
     },
+    /// So many messages arrive at once that the memory for them is used up.
+    #[error("too many large messages arrive at once for the memory that the spool at {dir} may use")]
+    Busy {
+        /// The spool's folder.
+        dir: PathBuf,
+    },
     /// The spool could not be written or read.
     #[error("cannot {doing} in the spool at {dir}")]
     Failed {

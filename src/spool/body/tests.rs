@@ -155,3 +155,20 @@ async fn a_writer_without_a_folder_keeps_everything() {
     writer.write(&[b'z'; 3_000_000]).await.unwrap();
     assert_eq!(writer.finish().await.unwrap().body().len(), 3_000_000);
 }
+
+#[tokio::test]
+async fn what_a_message_holds_beside_its_body_counts_and_is_given_back() {
+    let room = room(1_000, 10_000);
+    let mut first = BodyWriter::new(Arc::clone(&room.bodies));
+    first.hold(8_000).unwrap();
+    first.hold(9_000).unwrap();
+    assert_eq!(room.used(), 9_000, "a header that grows is counted once");
+    let mut second = BodyWriter::new(Arc::clone(&room.bodies));
+    assert!(matches!(second.hold(1_001), Err(SpoolError::Busy { .. })));
+    second.hold(1_000).unwrap();
+    // Without memory a body goes to a file, and is taken all the same.
+    second.write(b"body").await.unwrap();
+    assert_eq!(second.finish().await.unwrap().length(), 4);
+    drop(first);
+    assert_eq!(room.used(), 0);
+}

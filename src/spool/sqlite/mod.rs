@@ -257,7 +257,8 @@ impl SqliteSpool {
                 // The writer looks whether it is still there, moves it and tells the log; if it cannot, the entry stays where it is.
                 let said = why.clone();
                 match self.write(|answer| Op::SetAside(id, said, answer)).await {
-                    Ok(()) | Err(SpoolError::Full { .. } | SpoolError::Failed { .. } | SpoolError::Damaged { .. }) => {
+                    Ok(())
+                    | Err(SpoolError::Full { .. } | SpoolError::Busy { .. } | SpoolError::Failed { .. } | SpoolError::Damaged { .. }) => {
                         Err(SpoolError::Damaged { id, why })
                     }
                     // Its last recipient was delivered while it was being read.
