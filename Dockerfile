@@ -9,7 +9,8 @@ RUN target=$(rustc -vV | sed -n 's/^host: //p') \
  && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$target" \
  && install -D "target/$target/release/mailferry" /out/usr/bin/mailferry \
  && install -d -m 0700 -o 10001 -g 10001 /out/var/lib/mailferry \
- && install -d -m 0755 /out/etc/mailferry
+ && install -d -m 0755 /out/etc/mailferry \
+ && install -d -m 1777 /out/tmp
 
 FROM scratch
 COPY --from=build /out/ /

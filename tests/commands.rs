@@ -37,6 +37,15 @@ fn the_demo_shows_the_whole_path_and_ends_with_zero() {
     }
 }
 
+#[test]
+fn a_demo_without_a_folder_says_what_to_do() {
+    let mut demo = std::process::Command::new(env!("CARGO_BIN_EXE_mailferry"));
+    let output = demo.args(["demo", "--once"]).env("TMPDIR", "/nowhere").output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("files in /nowhere\n  because: ") && complaint.contains("TMPDIR"), "{complaint}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queue_commands_work_on_a_running_and_on_a_stopped_relay() {
     let world = World::start().await;

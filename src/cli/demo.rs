@@ -54,7 +54,8 @@ async fn demonstrate(once: bool) -> Exit {
     let steps = Steps(Instant::now());
     let folder = match tempfile::Builder::new().prefix("mailferry-demo-").tempdir() {
         Ok(folder) => folder,
-        Err(error) => return complain(&error),
+        // A container may have no such folder, or one that cannot be written.
+        Err(error) => return complain_in_words(&no_folder(&error)),
     };
     let simulator = match Simulator::start(Settings::default(), Clock::system()).await {
         Ok(simulator) => simulator,
@@ -85,9 +86,20 @@ async fn demonstrate(once: bool) -> Exit {
     exit
 }
 
+fn no_folder(error: &std::io::Error) -> String {
+    let place = std::env::temp_dir();
+    format!(
+        "mailferry: cannot make a folder for the demo's files in {}\n  because: {error}\n  \
+         make one that can be written, or name another one in the variable TMPDIR",
+        place.display()
+    )
+}
+
 async fn start_relay(folder: &Path, simulator: &Simulator) -> Result<Relay, Exit> {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let rehearsal = Rehearsal { listener: anywhere, http: None, account: String::new(), more: String::new() };
+    // A container's /tmp may be smaller than what a real relay keeps in reserve.
+    let more = "spool: { reserve: 1 MB }\n".to_owned();
+    let rehearsal = Rehearsal { listener: anywhere, http: None, account: String::new(), more };
     let path = rehearsal.write(folder, simulator).map_err(|error| complain(&error))?;
     let config = config::load(Some(&path), &Surroundings::system()).map_err(|error| complain(&error))?;
     Relay::start(config, Clock::system()).await.map_err(|error| complain(&error))
