@@ -3,7 +3,7 @@
 //! Everything a relay has hangs on its [`Relay`]: two of them run in one process without knowing of each other.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Account, Config, Problems};
 use crate::control::{self, ControlError, Desk};
 use crate::courier;
+use crate::delivery::Advice;
 use crate::intake::Intake;
 use crate::listener::{Connections, ListenError, Listener};
 use crate::message::AccountName;
@@ -28,6 +29,8 @@ use crate::upstream::Upstream;
 
 /// New entries that may wait for the scheduler's attention. It finds the others in the spool.
 const ARRIVALS: usize = 1024;
+/// Entries that are looked at in one go.
+const PAGE: usize = 500;
 /// How long groups get that have nothing to finish.
 const SHORT_GRACE: Duration = Duration::from_secs(5);
 
@@ -95,6 +98,7 @@ impl Relay {
         config: Config,
         clock: Clock,
     ) -> Result<Self, StartError> {
+        tell_of_strays(&**spool, &config.advice()).await?;
         let groups = Groups {
             listeners: Group::new("listeners"),
             scheduler: Group::new("scheduler"),
@@ -181,6 +185,26 @@ fn upstreams(config: &Config, clock: &Clock) -> Result<HashMap<AccountName, Upst
     };
     let settings = config.upstreams(&client).map_err(StartError::Configuration)?;
     Ok(settings.into_iter().map(|settings| (settings.account.clone(), Upstream::new(settings, clock.clone()))).collect())
+}
+
+/// Entries whose account has left the configuration: nobody tries them, so somebody must be told.
+async fn tell_of_strays(spool: &dyn Spool, advice: &Advice) -> Result<(), SpoolError> {
+    let (mut after, mut strays) = (None, BTreeMap::<String, u64>::new());
+    loop {
+        let page = spool.list(after, PAGE).await?;
+        for entry in page.iter().filter(|entry| !advice.knows(&entry.account)) {
+            *strays.entry(entry.account.to_string()).or_default() += 1;
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.id),
+            Some(_) | None => break,
+        }
+    }
+    for (account, entries) in strays {
+        let remedy = "give an account this name again";
+        tracing::error!(account, entries, remedy, "mail waits for an account that the configuration does not have");
+    }
+    Ok(())
 }
 
 fn tell(recovery: &Recovery) {
