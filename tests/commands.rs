@@ -70,6 +70,13 @@ async fn queue_commands_work_on_a_running_and_on_a_stopped_relay() {
     assert_eq!(command(&["health", "--accounts"], &world.config).await.0, Some(1));
 
     shows_the_entry(&id, &world.config).await;
+    until("the entry's next attempt to be its account's", async || {
+        let (_, health, _) = command(&["health", "--json"], &world.config).await;
+        let (_, entry, _) = command(&["queue", "list", "--json"], &world.config).await;
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        json(&entry)["next_attempt"] == json(&health)["accounts"][0]["until"]
+    })
+    .await;
     let config = world.config.clone();
     let second = tokio::task::spawn_blocking(move || mailferry(&["run"], &config)).await.unwrap();
     assert_eq!(second.status.code(), Some(1));
@@ -77,6 +84,11 @@ async fn queue_commands_work_on_a_running_and_on_a_stopped_relay() {
     assert!(complaint.contains(&process.child.id().to_string()), "{complaint}");
     assert_eq!(tokio::task::spawn_blocking(move || process.terminate()).await.unwrap(), Some(0));
     shows_the_entry(&id, &world.config).await;
+
+    let renamed = world.config.with_file_name("renamed.yaml");
+    std::fs::write(&renamed, std::fs::read_to_string(&world.config).unwrap().replace("  office:", "  branch:")).unwrap();
+    let (_, shown, _) = command(&["queue", "show", &id], &renamed).await;
+    assert!(shown.contains("the configuration has no account office any more") && !shown.contains("next attempt"), "{shown}");
 
     world.faults([]);
     let config = world.config.clone();

@@ -62,7 +62,8 @@ pub struct Listed {
     pub id: EntryId,
     /// `waiting` or `held`.
     pub state: String,
-    /// When it is tried next, RFC 3339: when it is due and its account goes on. Absent when it is held.
+    /// When it is tried next, RFC 3339: when it is due and its account goes on. Absent when it is held, or when the
+    /// configuration no longer has its account.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next_attempt: Option<String>,
     /// When its message arrived, RFC 3339.
@@ -195,8 +196,12 @@ impl Listed {
     /// `until` is when its account goes on, where it waits.
     pub(super) fn new(summary: Summary, now: Timestamp, until: Option<Timestamp>, advice: &Advice) -> Self {
         let advise = |failure: &Failure| advice.remedy(&summary.account, Some(&summary.from), failure);
-        let recipients = summary.recipients.iter().map(|recipient| Person::new(recipient, advise)).collect();
-        let (state, next_attempt) = state_in_words(summary.state, until);
+        let mut recipients: Vec<Person> = summary.recipients.iter().map(|recipient| Person::new(recipient, advise)).collect();
+        let (state, mut next_attempt) = state_in_words(summary.state, until);
+        if !advice.knows(&summary.account) {
+            next_attempt = None;
+            recipients.iter_mut().filter(|person| person.state == "open").for_each(|person| person.wait_for(&summary.account));
+        }
         Self {
             id: summary.id,
             state,
@@ -240,6 +245,14 @@ impl Person {
             next: failure.map(|failure| next_in_words(failure.next).to_owned()),
             remedy: failure.map(advise).unwrap_or_default(),
         }
+    }
+}
+
+impl Person {
+    /// Nobody tries the entry, because its account is gone.
+    fn wait_for(&mut self, account: &AccountName) {
+        self.next = Some(format!("it waits: the configuration has no account {account} any more"));
+        self.remedy = vec![format!("Give an account under accounts the name {account} again, and restart the relay.")];
     }
 }
 

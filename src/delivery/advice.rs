@@ -17,6 +17,11 @@ impl Advice {
         Self(Arc::new(accounts))
     }
 
+    /// Whether the configuration has this account. An entry keeps the name that its account had when it was accepted.
+    pub fn knows(&self, account: &AccountName) -> bool {
+        self.0.contains_key(account)
+    }
+
     /// What to do about a failure of `account`, a line each; commands stand on lines of their own. `from` is the address
     /// that was to be used, where that matters. Empty when there is nothing to do but wait.
     pub fn remedy(&self, account: &AccountName, from: Option<&Mailbox>, failure: &Failure) -> Vec<String> {
