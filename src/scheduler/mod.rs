@@ -1,7 +1,7 @@
 //! Decides when to try what within the limits, and obeys.
 //!
-//! [`lane`] holds what is decided for one account, pure; [`settle`] says what an attempt's report means for the
-//! entry and for the account, pure; [`engine`] is the loop that obeys both. The scheduler knows neither SMTP nor
+//! `lane` holds what is decided for one account, pure; `settle` says what an attempt's report means for the
+//! entry and for the account, pure; `engine` is the loop that obeys both. The scheduler knows neither SMTP nor
 //! what is in a message: it hands entries to a [`Courier`](crate::delivery::Courier) and records outcomes.
 //!
 //! Always true:

@@ -29,7 +29,7 @@ pub enum Command {
     },
     /// RCPT TO, with at least one address, each only once: devices put several into one command.
     Rcpt(Vec<Mailbox>),
-    /// RCPT TO:<postmaster>: the one recipient that needs no domain (RFC 5321 section 4.1.1.3).
+    /// `RCPT TO:<postmaster>`: the one recipient that needs no domain (RFC 5321 section 4.1.1.3).
     RcptPostmaster,
     /// DATA.
     Data,
