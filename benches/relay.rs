@@ -2,7 +2,6 @@
 //! message, memory, start. Its upstream is the simulator in this process, over STARTTLS with XOAUTH2, which stores nothing.
 //!
 //! `cargo bench --bench relay` builds the program the way it is measured; `-- small large idle` chooses parts.
-#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 #[path = "support/load.rs"]
 mod load;

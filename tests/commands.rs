@@ -1,5 +1,4 @@
 //! The program as its users run it: commands, their words and exit codes.
-#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod world;
 

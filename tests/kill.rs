@@ -1,7 +1,6 @@
 //! A real process is killed with SIGKILL at random points under load: every message that was answered with 250 arrives.
 //!
 //! `KILLS` says how often (default 12; the nightly run takes 1,000). Its name has no prefix of ours: the relay would take it for a key.
-#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod world;
 

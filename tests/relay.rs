@@ -1,5 +1,4 @@
 //! The whole relay against the simulated Microsoft 365: what goes in arrives, and when something is wrong nothing is lost.
-#![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
 mod world;
 
