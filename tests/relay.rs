@@ -4,13 +4,14 @@
 
 mod world;
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mailferry::app::Relay;
 use mailferry::control::protocol::{Answer, Health, Listed, Request};
-use mailferry::simulator::{Received, Settings};
-use world::{Device, PATIENCE, World, send, until};
+use mailferry::simulator::{Received, Rehearsal, Settings};
+use world::{Device, PATIENCE, World, rehearsal, send, until};
 
 const COPIER: &str = "copier@printers.local";
 const SCAN: &str =
@@ -310,4 +311,37 @@ async fn two_relays_live_in_one_process_but_not_in_one_folder() {
     assert!(cause.contains(&std::process::id().to_string()), "{cause}");
     first.stop().await;
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_is_answered_among_connections_that_say_nothing() {
+    let http = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let world = World::with(Settings::default(), &Rehearsal { http, ..rehearsal() }).await;
+    let relay = world.relay().await;
+    let address = relay.http().unwrap();
+    let (silent, answers) = on_thread(move || {
+        let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+        (silent, ["/healthz", "/readyz"].map(|path| probe(address, path)))
+    })
+    .await;
+    assert!(answers[0].starts_with("HTTP/1.1 200 OK\r\n") && answers[0].ends_with("alive\n"), "{answers:?}");
+    assert!(answers[1].starts_with("HTTP/1.1 200 OK\r\n"), "{answers:?}");
+    on_thread(move || {
+        for mut stream in silent {
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new()).map_err(|error| assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset));
+        }
+    })
+    .await;
+    relay.stop().await;
+}
+
+/// Asks as an impatient prober does; the answer ends with the connection.
+fn probe(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -1,7 +1,7 @@
 //! Who may talk, and how many at once.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -48,6 +48,7 @@ impl Connections {
 
     /// Counts one more connection of `client`, unless it has `limit` of them: then the place is given back.
     pub(super) fn admit(&self, client: IpAddr, limit: usize, place: OwnedSemaphorePermit) -> Result<Admission, OwnedSemaphorePermit> {
+        let client = counted(client);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let count = clients.get(&client).copied().unwrap_or(0);
         if count >= limit {
@@ -75,6 +76,16 @@ impl Drop for Admission {
                 clients.remove(&self.client);
             }
         }
+    }
+}
+
+/// What a client is counted as: an IPv4 client as its address, an IPv6 client as its network of 64 bits. Such a network is
+/// the least that a subscriber gets (RFC 6177), and every machine in it may take as many addresses as it likes (RFC 8981):
+/// by whole addresses one machine would be as many clients as it wants to be.
+pub(super) fn counted(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
     }
 }
 
@@ -143,5 +154,18 @@ mod tests {
         drop(second);
         assert!(connections.clients.lock().unwrap().is_empty());
         assert_eq!(connections.places.available_permits(), 10);
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_client() {
+        let connections = Connections::new(10);
+        let admit = |client: &str| connections.admit(client.parse().unwrap(), 1, connections.try_place().unwrap());
+        let first = admit("2001:db8:1:2::1").unwrap();
+        assert!(admit("2001:db8:1:2:ffff::2").is_err(), "another address of the same machine");
+        let _neighbour = admit("2001:db8:1:3::1").expect("another network");
+        let _old = admit("192.0.2.1").unwrap();
+        let _other = admit("192.0.2.2").expect("IPv4 addresses are scarce: each is a client");
+        drop(first);
+        assert!(admit("2001:db8:1:2:ffff::2").is_ok());
     }
 }

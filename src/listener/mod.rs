@@ -50,7 +50,7 @@ pub struct Settings {
 pub struct Limits {
     /// Connections at once, over all listeners.
     pub connections: usize,
-    /// Connections at once from one address.
+    /// Connections at once from one IPv4 address, or one IPv6 network of 64 bits.
     pub connections_per_client: usize,
     /// Between two commands, and between two pieces of content.
     pub idle: Duration,

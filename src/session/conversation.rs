@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::message::{Envelope, Mailbox, ReversePath};
+use crate::message::{Envelope, Mailbox};
 use crate::smtp::{self, Command, Reply};
 
-use super::{Auth, Closing, Conditions, Introduction, Next, Policy, Receiving, Session, State, Transaction, replies};
+use super::recipients::{Recipients, TooMany};
+use super::{Auth, Closing, Conditions, Introduction, Next, Policy, Receiving, Sender, Session, State, Transaction, replies};
 
 /// What holds in every state.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Conversation {
         match command {
             Command::Helo(name) => self.hello(name, false),
             Command::Ehlo(name) => self.hello(name, true),
-            Command::Mail { sender, size, smtputf8 } => self.mail(transaction, (sender, smtputf8), size, conditions),
+            Command::Mail { sender, size, smtputf8 } => self.mail(transaction, Sender { path: sender, smtputf8 }, size, conditions),
             Command::Rcpt(mailboxes) => self.rcpt(transaction, mailboxes),
             Command::RcptPostmaster => match self.policy.postmaster.clone() {
                 Some(postmaster) => self.rcpt(transaction, vec![postmaster]),
@@ -100,8 +101,8 @@ impl Conversation {
 
     /// MAIL is taken without HELO, as devices send it, and may replace a sender that has no recipients yet:
     /// clients whose recipients were all refused begin again without RSET.
-    fn mail(self, transaction: Transaction, (sender, smtputf8): (ReversePath, bool), size: Option<u64>, conditions: Conditions) -> Next {
-        if matches!(transaction, Transaction::Recipients(_)) {
+    fn mail(self, transaction: Transaction, sender: Sender, size: Option<u64>, conditions: Conditions) -> Next {
+        if matches!(transaction, Transaction::Recipients(..)) {
             return self.complain(transaction, replies::nested_mail());
         }
         if matches!(self.policy.auth, Auth::Users(_)) && self.introduction.login.is_none() {
@@ -112,7 +113,7 @@ impl Conversation {
             return self.complain(transaction, reply);
         }
         match conditions {
-            Conditions::Ready => self.go_on(Transaction::Sender { sender, smtputf8 }, replies::sender_ok()),
+            Conditions::Ready => self.go_on(Transaction::Sender(sender), replies::sender_ok()),
             // Not the client's errors: they are not counted.
             Conditions::Full => self.go_on(transaction, replies::disk_full()),
             Conditions::Failing => self.go_on(transaction, replies::cannot_store()),
@@ -121,34 +122,31 @@ impl Conversation {
 
     /// All recipients of one command are taken, or none.
     fn rcpt(self, transaction: Transaction, mailboxes: Vec<Mailbox>) -> Next {
-        let mut envelope = match transaction {
+        let (sender, mut recipients) = match transaction {
             Transaction::None => return self.complain(Transaction::None, replies::say_mail_first()),
-            Transaction::Sender { sender, smtputf8 } => Envelope { sender, recipients: Vec::new(), smtputf8 },
-            Transaction::Recipients(envelope) => envelope,
+            Transaction::Sender(sender) => (sender, Recipients::default()),
+            Transaction::Recipients(sender, recipients) => (sender, recipients),
         };
-        let before = envelope.recipients.len();
-        for mailbox in mailboxes {
-            if !envelope.recipients.contains(&mailbox) {
-                envelope.recipients.push(mailbox);
-            }
-        }
-        if envelope.recipients.len() <= self.policy.recipients {
-            return self.go_on(Transaction::Recipients(envelope), replies::recipient_ok());
-        }
-        envelope.recipients.truncate(before);
-        let transaction = match envelope {
-            Envelope { sender, recipients, smtputf8 } if recipients.is_empty() => Transaction::Sender { sender, smtputf8 },
-            envelope => Transaction::Recipients(envelope),
+        let reply = match recipients.add(mailboxes, self.policy.recipients) {
+            Ok(()) => replies::recipient_ok(),
+            // RFC 5321 section 4.5.3.1.10: 452, not 552, so that the client sends the rest later. No error of its own.
+            Err(TooMany) => replies::too_many_recipients(),
         };
-        // RFC 5321 section 4.5.3.1.10: 452, not 552, so that the client sends the rest later. No error of its own.
-        self.go_on(transaction, replies::too_many_recipients())
+        let transaction = match recipients.is_empty() {
+            true => Transaction::Sender(sender),
+            false => Transaction::Recipients(sender, recipients),
+        };
+        self.go_on(transaction, reply)
     }
 
     fn data(self, transaction: Transaction) -> Next {
         match transaction {
             Transaction::None => self.complain(transaction, replies::say_mail_first()),
-            Transaction::Sender { .. } => self.complain(transaction, replies::say_rcpt_first()),
-            Transaction::Recipients(envelope) => Next::Receive(Receiving::new(self, envelope), replies::go_ahead()),
+            Transaction::Sender(_) => self.complain(transaction, replies::say_rcpt_first()),
+            Transaction::Recipients(Sender { path, smtputf8 }, recipients) => {
+                let envelope = Envelope { sender: path, recipients: recipients.into_list(), smtputf8 };
+                Next::Receive(Receiving::new(self, envelope), replies::go_ahead())
+            }
         }
     }
 }

@@ -10,12 +10,13 @@ mod auth;
 mod conversation;
 mod login;
 mod receiving;
+mod recipients;
 mod replies;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::message::{Envelope, Mailbox, ReversePath};
+use crate::message::{Mailbox, ReversePath};
 use crate::smtp::{Line, Reply};
 
 pub use auth::Verifying;
@@ -24,6 +25,7 @@ pub use replies::Farewell;
 
 use auth::Exchange;
 use conversation::Conversation;
+use recipients::Recipients;
 
 /// What a listener offers and allows.
 #[derive(Clone, Debug)]
@@ -100,14 +102,18 @@ enum Transaction {
     /// No sender yet.
     None,
     /// A sender.
-    Sender {
-        /// MAIL FROM.
-        sender: ReversePath,
-        /// It asked for SMTPUTF8.
-        smtputf8: bool,
-    },
+    Sender(Sender),
     /// A sender and at least one recipient.
-    Recipients(Envelope),
+    Recipients(Sender, Recipients),
+}
+
+/// What MAIL established.
+#[derive(Debug)]
+struct Sender {
+    /// MAIL FROM.
+    path: ReversePath,
+    /// It asked for SMTPUTF8.
+    smtputf8: bool,
 }
 
 /// What is to be done after a line.

@@ -134,6 +134,7 @@ pub(super) fn unreadable(error: &CommandError) -> Reply {
         CommandError::MailSyntax | CommandError::RcptSyntax | CommandError::AuthSyntax => {
             Reply::new(501, Enhanced(5, 5, 4), error.to_string())
         }
+        CommandError::TooManyRecipients => too_many_recipients(),
         CommandError::BadRecipient(text) => Reply::new(553, Enhanced(5, 1, 3), bad_recipient(text)),
     }
 }

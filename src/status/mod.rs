@@ -2,7 +2,10 @@
 //!
 //! `/healthz` says that the process is alive. `/readyz` says whether a device's message would be taken, and tells how the
 //! accounts are without letting that decide: an orchestrator would restart a relay that waits for a person.
+//! Always true: a probe is answered at once, however many connections say nothing. Each is for one request, and when
+//! there are too many the oldest goes, which had the most time to ask.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -15,17 +18,17 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use crate::control::Desk;
 use crate::tasks::Group;
 
-/// Connections at once: a probe needs one.
-const CONNECTIONS: usize = 32;
+/// Connections at once. A probe needs one, for some milliseconds: in that time nobody opens as many others.
+const CONNECTIONS: usize = 128;
 /// A request's header must come within this.
-const HEADER_WAIT: Duration = Duration::from_secs(10);
-/// No connection lives longer.
-const CONNECTION_AGE: Duration = Duration::from_secs(60);
+const HEADER_WAIT: Duration = Duration::from_secs(2);
+/// No connection lives longer: probes do not wait longer for their answer either.
+const CONNECTION_AGE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The page cannot be offered.
@@ -55,18 +58,24 @@ pub async fn serve(address: SocketAddr, desk: Desk, group: &Group) -> Result<Soc
 }
 
 async fn accept(listener: &TcpListener, desk: &Desk, group: &Group) {
-    let permits = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+    // The oldest first; a connection ends when its sender is dropped.
+    let mut open: VecDeque<oneshot::Sender<Infallible>> = VecDeque::new();
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                open.retain(|connection| !connection.is_closed());
+                if open.len() == CONNECTIONS {
+                    open.pop_front();
+                }
+                let (keep, dropped) = oneshot::channel();
+                open.push_back(keep);
                 let (desk, tasks) = (desk.clone(), group.clone());
                 group.spawn(async move {
                     tokio::select! {
                         () = tasks.stopping() => {}
+                        _ = dropped => {}
                         () = converse(stream, desk) => {}
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -84,6 +93,7 @@ async fn converse(stream: TcpStream, desk: Desk) {
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
+        .keep_alive(false)
         .header_read_timeout(HEADER_WAIT)
         .max_buf_size(16 * 1024)
         .serve_connection(TokioIo::new(stream), service);

@@ -78,6 +78,9 @@ pub enum CommandError {
     /// What stands behind RCPT TO is no address; the first 80 characters of it.
     #[error("{0:?} is no mail address")]
     BadRecipient(String),
+    /// More addresses behind one RCPT TO than are read.
+    #[error("too many addresses behind one RCPT TO")]
+    TooManyRecipients,
     /// AUTH without mechanism.
     #[error("AUTH without mechanism")]
     AuthSyntax,
@@ -87,6 +90,8 @@ pub enum CommandError {
 const NAME_LIMIT: usize = 255;
 /// Characters of an unknown word that are kept.
 const WORD_LIMIT: usize = 40;
+/// Addresses that are read behind one RCPT TO. As many real ones do not fit a line of 12 KB, so only their time would be lost.
+const RECIPIENTS_LIMIT: usize = 1000;
 /// Characters of a recipient that is none, for the reply: it must fit a line of 512 octets.
 const QUOTED_LIMIT: usize = 80;
 
@@ -200,11 +205,17 @@ fn mail(rest: &[u8]) -> Result<Command, CommandError> {
 fn rcpt(rest: &[u8]) -> Result<Command, CommandError> {
     let text = String::from_utf8_lossy(rest);
     let argument = path::Argument::read(&text);
+    let bad = |piece: &str| CommandError::BadRecipient(piece.trim().chars().take(QUOTED_LIMIT).collect());
+    if let Some(word) = path::dropped_recipient(argument.parameters) {
+        return Err(bad(word));
+    }
     if path::is_postmaster(argument.addresses) {
         return Ok(Command::RcptPostmaster);
     }
-    let mailboxes = path::recipients(argument.addresses)
-        .map_err(|piece| CommandError::BadRecipient(piece.trim().chars().take(QUOTED_LIMIT).collect()))?;
+    let mailboxes = path::recipients(argument.addresses, RECIPIENTS_LIMIT).map_err(|unusable| match unusable {
+        path::Unusable::Piece(piece) => bad(piece),
+        path::Unusable::TooMany => CommandError::TooManyRecipients,
+    })?;
     if mailboxes.is_empty() { Err(CommandError::RcptSyntax) } else { Ok(Command::Rcpt(mailboxes)) }
 }
 

@@ -1,5 +1,7 @@
 //! Addresses behind MAIL FROM and RCPT TO, as devices write them (RFC 5321 section 4.1.2 and worse).
 
+use std::collections::HashSet;
+
 use crate::message::{Mailbox, ReversePath};
 
 /// What stands behind FROM or TO: addresses, and parameters (RFC 5321 section 4.1.1.11).
@@ -68,16 +70,37 @@ pub(super) fn is_postmaster(text: &str) -> bool {
     inside.trim_matches(is_space).eq_ignore_ascii_case("postmaster")
 }
 
-/// Every recipient, once, in their order; or the piece of the text that is no address.
-pub(super) fn recipients(text: &str) -> Result<Vec<Mailbox>, &str> {
-    let mut found = Vec::new();
-    for piece in pieces(text) {
-        let mailbox = mailbox(piece).ok_or(piece)?;
-        if !found.contains(&mailbox) {
+/// Why recipients cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unusable<'a> {
+    /// This piece of the text is no address.
+    Piece(&'a str),
+    /// There are more of them than a command may have.
+    TooMany,
+}
+
+/// Every recipient, once, in their order.
+pub(super) fn recipients(text: &str, limit: usize) -> Result<Vec<Mailbox>, Unusable<'_>> {
+    let (mut found, mut known) = (Vec::new(), HashSet::new());
+    for (number, piece) in pieces(text).enumerate() {
+        if number == limit {
+            return Err(Unusable::TooMany);
+        }
+        let mailbox = mailbox(piece).ok_or(Unusable::Piece(piece))?;
+        if known.insert(mailbox.clone()) {
             found.push(mailbox);
         }
     }
     Ok(found)
+}
+
+/// The word among a recipient's parameters that holds an address which would be dropped with it. Only ORCPT= has a
+/// right to one (RFC 3461 section 4.2).
+pub(super) fn dropped_recipient(parameters: &str) -> Option<&str> {
+    parameters.split(is_space).find(|word| {
+        let original = word.get(..6).is_some_and(|keyword| keyword.eq_ignore_ascii_case("ORCPT="));
+        word.contains(['<', '>']) || word.matches('@').count() > usize::from(original)
+    })
 }
 
 /// The text between commas and semicolons outside quotes, pieces without text left out.

@@ -143,6 +143,13 @@ fn never_guesses_a_recipient() {
         ("RCPT TO:x@y.example <a@b.example>", "x@y.example <a@b.example>"),
         ("RCPT TO:a@b.example c@d.example", "a@b.example c@d.example"),
         ("RCPT TO:<mailto:a@b.example?subject=x>", "<mailto:a@b.example?subject=x>"),
+        ("RCPT TO:<a@b.example> SIZE=1 <c@d.example>", "<c@d.example>"),
+        ("RCPT TO:<a@b.example> SIZE=1 c@d.example", "c@d.example"),
+        ("RCPT TO:<a@b.example> NOTIFY=NEVER,<admin>", "NOTIFY=NEVER,<admin>"),
+        ("RCPT TO:a@b.example ORCPT=rfc822;x@y,c@d.example", "ORCPT=rfc822;x@y,c@d.example"),
+        ("RCPT TO:<postmaster> SIZE=1 <c@d.example>", "<c@d.example>"),
+        ("RCPT TO:<\"a<b\"@c.example>", "<\"a<b\"@c.example>"),
+        ("RCPT TO:<\"a>b\"@c.example>", "<\"a>b\"@c.example>"),
     ] {
         assert_eq!(parse(line.as_bytes()), Err(CommandError::BadRecipient(bad.into())), "{line:?}");
     }
@@ -150,6 +157,14 @@ fn never_guesses_a_recipient() {
     for line in ["RCPT", "RCPT TO:", "RCPT TO:<>", "RCPT TO:;", "RCPT <a@b>"] {
         assert_eq!(parse(line.as_bytes()), Err(CommandError::RcptSyntax), "{line:?}");
     }
+}
+
+#[test]
+fn reads_only_so_many_recipients_of_one_command() {
+    let line = |count: usize| format!("RCPT TO:{}", (0..count).map(|n| format!("{n}@b,")).collect::<String>());
+    assert_eq!(recipients(&line(1000)).split(' ').count(), 1000);
+    assert_eq!(parse(line(1001).as_bytes()), Err(CommandError::TooManyRecipients));
+    assert_eq!(parse("RCPT TO:".bytes().chain(b"a@b,".repeat(1001)).collect::<Vec<_>>().as_slice()), Err(CommandError::TooManyRecipients));
 }
 
 #[test]
