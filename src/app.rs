@@ -127,7 +127,7 @@ impl Relay {
         .await?;
 
         let names = listeners.iter().map(SocketAddr::to_string).collect();
-        let desk = Desk::running(spool.clone(), clock.clone(), advice, names, scheduler.status());
+        let desk = Desk::new(spool.clone(), clock.clone(), advice).of_running(names, scheduler.status(), arrivals_in.clone());
         control::serve(&config.spool.dir, desk.clone(), &groups.control)?;
         let http = match config.http {
             Some(address) => Some(status::serve(address, desk.clone(), &groups.control).await?),

@@ -152,3 +152,35 @@ fn help_lists_every_command_and_wrong_usage_ends_with_2() {
     assert_eq!(help(&["ferry"]).status.code(), Some(2));
     assert_eq!(help(&["queue", "show", "x"]).status.code(), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_entry_is_tried_again_or_removed_when_a_person_says_so() {
+    let world = World::start().await;
+    world.faults(["rcpt=*@gone.example:550 5.1.1 No such user"]);
+    let config = world.config.clone();
+    let process = tokio::task::spawn_blocking(move || Process::spawn(&config)).await.unwrap();
+    let (listener, mut ids) = (process.listener, Vec::new());
+    for _ in 0..2 {
+        let sent = tokio::task::spawn_blocking(move || {
+            send(listener, "copier@printers.local", &["a@gone.example"], "Subject: x\r\n\r\nx\r\n").unwrap()
+        });
+        ids.push(sent.await.unwrap().rsplit(' ').next().unwrap().to_owned());
+    }
+    until("two held entries", async || command(&["health"], &world.config).await.1.contains("2 held")).await;
+
+    let (code, said, _) = command(&["queue", "remove", &ids[0]], &world.config).await;
+    assert_eq!((code, said.trim()), (Some(0), format!("{} is removed", ids[0]).as_str()));
+    let (code, _, complaint) = command(&["queue", "retry", &ids[0]], &world.config).await;
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("there is no entry"), "{complaint}");
+
+    world.faults([]);
+    let (code, said, complaint) = command(&["queue", "retry", "--all"], &world.config).await;
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(said.contains(&ids[1]), "{said}");
+    assert_eq!(world.arrived(1).await.len(), 1);
+    until("an empty queue", async || command(&["queue", "list"], &world.config).await.1.contains("The queue is empty")).await;
+    let (_, said, _) = command(&["queue", "retry", "--all"], &world.config).await;
+    assert_eq!(said.trim(), "Nothing is held.");
+    process.kill();
+}

@@ -6,7 +6,7 @@ use mailferry::clock::Timestamp;
 use mailferry::delivery::Later;
 use mailferry::message::{AccountName, Decision, DisplayName, EntryId, Envelope, Identity, Mailbox, Origin, ReplyTo, ReversePath};
 use mailferry::message::{BodyFacts, HeaderBlock, Receipt};
-use mailferry::spool::{BodyWriter, Due, Entry, NewEntry, Record, Spool, SpoolError, Storage, Summary, Totals, Usage, WrittenBody};
+use mailferry::spool::{BodyWriter, Due, Entry, NewEntry, Order, Record, Spool, SpoolError, Storage, Summary, Totals, Usage, WrittenBody};
 
 /// A spool that says yes to everything and keeps nothing: what a relay costs without one.
 #[derive(Debug, Default)]
@@ -58,6 +58,10 @@ impl Spool for Discard {
 
     fn totals(&self) -> Later<'_, Result<Totals, SpoolError>> {
         later(Ok(Totals::default()))
+    }
+
+    fn order(&self, id: EntryId, _: Order) -> Later<'_, Result<(), SpoolError>> {
+        later(Err(SpoolError::NoSuchEntry(id)))
     }
 
     fn close(&self) -> Later<'_, ()> {

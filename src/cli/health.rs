@@ -26,7 +26,9 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         match ask(&config.spool.dir, &Request::Health).await {
             Ok(Answer::Health(health)) => tell(&health, arguments),
             Ok(Answer::Failed { error }) => complain_in_words(&format!("mailferry: not ready: {error}")),
-            Ok(Answer::Queue { .. } | Answer::Entry(_)) => complain_in_words("mailferry: the running relay is another version"),
+            Ok(Answer::Queue { .. } | Answer::Entry(_) | Answer::Done) => {
+                complain_in_words("mailferry: the running relay is another version")
+            }
             Err(error) => complain(&error),
         }
     })

@@ -11,7 +11,7 @@ use crate::control::{AskError, Desk, ask};
 use crate::message::EntryId;
 use crate::spool::{Spool, SqliteSpool};
 
-/// Look into the queue of a running or stopped relay.
+/// Look into the queue of a running or stopped relay, and decide about entries.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List what is not delivered yet, oldest first
@@ -32,12 +32,34 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try entries at once, also held ones and refused recipients: after you have mended what was wrong
+    Retry {
+        /// The entries
+        #[arg(required_unless_present = "all")]
+        ids: Vec<EntryId>,
+        /// All that are held
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Remove entries for good: whoever has not got them will not get them
+    Remove {
+        /// The entries
+        #[arg(required = true)]
+        ids: Vec<EntryId>,
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
 }
 
 pub(super) fn run(command: &Command) -> Exit {
     match command {
         Command::List { config, json } => with_queue(config, async |queue| list(queue, *json).await),
         Command::Show { id, config, json } => with_queue(config, async |queue| show(queue, *id, *json).await),
+        Command::Retry { ids, all: false, config } => with_queue(config, async |queue| order(queue, ids, retry_of).await),
+        Command::Retry { all: true, config, .. } => with_queue(config, async |queue| retry_all(queue).await),
+        Command::Remove { ids, config } => with_queue(config, async |queue| order(queue, ids, remove_of).await),
     }
 }
 
@@ -90,7 +112,7 @@ async fn with_stopped(config: &Config, command: impl AsyncFnOnce(&Queue) -> Exit
                 ));
             }
             let spool: Arc<dyn Spool> = Arc::new(spool);
-            let exit = command(&Queue::Stopped(Desk::stopped(spool.clone(), clock, config.advice()))).await;
+            let exit = command(&Queue::Stopped(Desk::new(spool.clone(), clock, config.advice()))).await;
             spool.close().await;
             exit
         }
@@ -99,23 +121,17 @@ async fn with_stopped(config: &Config, command: impl AsyncFnOnce(&Queue) -> Exit
 }
 
 async fn list(queue: &Queue, json: bool) -> Exit {
-    let (mut after, mut rows, mut count) = (None, Vec::new(), 0);
-    loop {
-        let (entries, more) = match queue.ask(Request::QueueList { after }).await {
-            Ok(Answer::Queue { entries, more }) => (entries, more),
-            Ok(other) => return unexpected(other),
-            Err(error) => return complain(&error),
-        };
-        after = entries.last().map(|entry| entry.id);
+    let (mut rows, mut count) = (Vec::new(), 0);
+    let walked = for_each_page(queue, |entries| {
         count += entries.len();
         if json {
             entries.iter().for_each(|entry| say(inert(&serde_json::to_string(entry).unwrap_or_default())));
         } else {
             rows.extend(entries.iter().map(row));
         }
-        if !more {
-            break;
-        }
+    });
+    if let Err(exit) = walked.await {
+        return exit;
     }
     if json {
         return Exit::Done;
@@ -126,6 +142,23 @@ async fn list(queue: &Queue, json: bool) -> Exit {
         say(table(&["ID", "AGE", "SIZE", "STATE", "TRIES", "CLIENT", "AS", "TO", "WHY"], &rows));
     }
     Exit::Done
+}
+
+/// Goes through the whole queue, a page at a time.
+async fn for_each_page(queue: &Queue, mut page: impl FnMut(&[Listed])) -> Result<(), Exit> {
+    let mut after = None;
+    loop {
+        let (entries, more) = match queue.ask(Request::QueueList { after }).await {
+            Ok(Answer::Queue { entries, more }) => (entries, more),
+            Ok(other) => return Err(unexpected(other)),
+            Err(error) => return Err(complain(&error)),
+        };
+        after = entries.last().map(|entry| entry.id);
+        page(&entries);
+        if !more {
+            return Ok(());
+        }
+    }
 }
 
 fn row(entry: &Listed) -> Vec<String> {
@@ -197,10 +230,48 @@ fn in_words(entry: &Shown) -> String {
     text.join("\n")
 }
 
+/// A request about one entry, and what to say when it was fulfilled.
+type RequestOf = fn(EntryId) -> (Request, String);
+
+fn retry_of(id: EntryId) -> (Request, String) {
+    (Request::QueueRetry { id }, format!("{id} is tried as soon as its account may send"))
+}
+
+fn remove_of(id: EntryId) -> (Request, String) {
+    (Request::QueueRemove { id }, format!("{id} is removed"))
+}
+
+/// Asks the same for each entry; what cannot be done for one does not keep the others.
+async fn order(queue: &Queue, ids: &[EntryId], request_of: RequestOf) -> Exit {
+    let mut exit = Exit::Done;
+    for id in ids {
+        let (request, done) = request_of(*id);
+        match queue.ask(request).await {
+            Ok(Answer::Done) => say(done),
+            Ok(other) => exit = unexpected(other),
+            Err(error) => return complain(&error),
+        }
+    }
+    exit
+}
+
+async fn retry_all(queue: &Queue) -> Exit {
+    let mut held = Vec::new();
+    let walked =
+        for_each_page(queue, |entries| held.extend(entries.iter().filter(|entry| entry.state == "held").map(|entry| entry.id))).await;
+    if let Err(exit) = walked {
+        return exit;
+    }
+    if held.is_empty() {
+        say("Nothing is held.");
+    }
+    order(queue, &held, retry_of).await
+}
+
 fn unexpected(answer: Answer) -> Exit {
     match answer {
         Answer::Failed { error } => complain_in_words(&format!("mailferry: {error}")),
-        Answer::Queue { .. } | Answer::Entry(_) | Answer::Health(_) => {
+        Answer::Queue { .. } | Answer::Entry(_) | Answer::Done | Answer::Health(_) => {
             complain_in_words("mailferry: the running relay answered something else than was asked: is it another version?")
         }
     }

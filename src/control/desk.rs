@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::protocol::{AccountHealth, Answer, Health, Listed, PAGE, PAGE_RECIPIENTS, Request, Shown, storage_in_words};
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::Advice;
 use crate::message::{AccountName, EntryId};
 use crate::scheduler::{LaneState, Status};
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Due, Order, Spool, SpoolError};
 
 /// Entries that are read at once for a list: few, because each may have thousands of recipients.
 const STEP: usize = 20;
@@ -28,22 +28,18 @@ pub struct Desk {
 struct Running {
     listeners: Arc<[String]>,
     scheduler: watch::Receiver<Status>,
+    arrivals: mpsc::Sender<Due>,
 }
 
 impl Desk {
-    /// The desk of a running relay that listens on `listeners`.
-    pub fn running(
-        spool: Arc<dyn Spool>,
-        clock: Clock,
-        advice: Advice,
-        listeners: Vec<String>,
-        scheduler: watch::Receiver<Status>,
-    ) -> Self {
-        Self { spool, clock, advice, running: Some(Running { listeners: listeners.into(), scheduler }) }
+    /// The desk of a spool whose relay runs: with its `listeners`, how its `scheduler` is doing, and where that hears of entries.
+    #[must_use]
+    pub fn of_running(self, listeners: Vec<String>, scheduler: watch::Receiver<Status>, arrivals: mpsc::Sender<Due>) -> Self {
+        Self { running: Some(Running { listeners: listeners.into(), scheduler, arrivals }), ..self }
     }
 
-    /// The desk of a spool whose relay is not running.
-    pub fn stopped(spool: Arc<dyn Spool>, clock: Clock, advice: Advice) -> Self {
+    /// The desk of a spool, as far as nothing is known of a running relay.
+    pub fn new(spool: Arc<dyn Spool>, clock: Clock, advice: Advice) -> Self {
         Self { spool, clock, advice, running: None }
     }
 
@@ -55,9 +51,30 @@ impl Desk {
                 let until = self.goes_on(&entry.message.decision.account);
                 Answer::Entry(Box::new(Shown::new(entry, self.clock.now(), until, &self.advice)))
             }),
+            Request::QueueRetry { id } => self.retry(id).await,
+            Request::QueueRemove { id } => self.remove(id).await,
             Request::Health => self.health().await.map(Answer::Health),
         };
         answer.unwrap_or_else(|error| Answer::Failed { error: in_words(&error) })
+    }
+
+    async fn retry(&self, id: EntryId) -> Result<Answer, SpoolError> {
+        self.spool.order(id, Order::Retry).await?;
+        tracing::info!(entry = %id, "to be tried at once, by a person's order");
+        if let Some(running) = &self.running {
+            let entry = self.spool.load(id).await?;
+            let (account, at) = (entry.message.decision.account, self.clock.now());
+            let recipients = u32::try_from(entry.recipients.len()).unwrap_or(u32::MAX);
+            // When there is no room the scheduler finds it within a minute.
+            let _ = running.arrivals.try_send(Due { id, account, at, attempts: entry.attempts, recipients });
+        }
+        Ok(Answer::Done)
+    }
+
+    async fn remove(&self, id: EntryId) -> Result<Answer, SpoolError> {
+        self.spool.order(id, Order::Remove).await?;
+        tracing::warn!(entry = %id, "removed by a person's order");
+        Ok(Answer::Done)
     }
 
     async fn list(&self, after: Option<EntryId>) -> Result<Answer, SpoolError> {
@@ -163,7 +180,7 @@ mod tests {
             let body = spool.begin_body().finish().await.unwrap();
             let _ = spool.store(message(recipients), body).await.unwrap();
         }
-        let desk = Desk::stopped(spool, clock, Advice::default());
+        let desk = Desk::new(spool, clock, Advice::default());
         let (mut pages, mut seen, mut after) = (Vec::new(), Vec::new(), None);
         loop {
             let Answer::Queue { entries, more } = desk.answer(Request::QueueList { after }).await else { panic!("no page") };

@@ -29,6 +29,16 @@ pub enum Request {
         /// Which.
         id: EntryId,
     },
+    /// Try an entry at once, refused recipients too.
+    QueueRetry {
+        /// Which.
+        id: EntryId,
+    },
+    /// Remove an entry, delivered or not.
+    QueueRemove {
+        /// Which.
+        id: EntryId,
+    },
     /// How the relay is.
     Health,
 }
@@ -46,6 +56,8 @@ pub enum Answer {
     },
     /// One entry.
     Entry(Box<Shown>),
+    /// It was done.
+    Done,
     /// How the relay is.
     Health(Health),
     /// The request could not be fulfilled; in words, with the next step.

@@ -13,7 +13,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::delivery::{Advice, Attempt, Attempted, Courier, Failure, Later, NextStep, Outcome, Report, Scope, Stage};
 use crate::message::{BodyFacts, Decision, DisplayName, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath};
 use crate::spool::{
-    BodyWriter, Due, Entry, NewEntry, Record, Settings, Spool, SpoolError, SqliteSpool, State, Storage, Summary, Totals, Usage, WrittenBody,
+    BodyWriter, Due, Entry, NewEntry, Order, Record, Settings, Spool, SpoolError, SqliteSpool, State, Storage, Summary, Totals, Usage,
+    WrittenBody,
 };
 use crate::tasks::Group;
 
@@ -99,6 +100,9 @@ impl Spool for Fragile {
     }
     fn totals(&self) -> Later<'_, Result<Totals, SpoolError>> {
         self.spool.totals()
+    }
+    fn order(&self, id: EntryId, order: Order) -> Later<'_, Result<(), SpoolError>> {
+        self.spool.order(id, order)
     }
     fn close(&self) -> Later<'_, ()> {
         self.spool.close()

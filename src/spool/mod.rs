@@ -136,6 +136,15 @@ pub struct Record {
     pub sent: u32,
 }
 
+/// What a person decided about an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Try it at once, whatever it waits for; recipients that were refused are tried once more.
+    Retry,
+    /// Remove it. Who has not got it will not get it.
+    Remove,
+}
+
 /// How much of its limits an account has used within a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -276,6 +285,9 @@ pub trait Spool: Send + Sync + 'static {
 
     /// Records what an attempt came to. Durable when it returns.
     fn record(&self, record: Record) -> Later<'_, Result<(), SpoolError>>;
+
+    /// Does what a person decided about an entry. Durable when it returns.
+    fn order(&self, id: EntryId, order: Order) -> Later<'_, Result<(), SpoolError>>;
 
     /// What an account has used of its limits since then.
     fn usage(&self, account: AccountName, since: Timestamp) -> Later<'_, Result<Usage, SpoolError>>;

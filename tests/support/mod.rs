@@ -6,7 +6,7 @@ use std::time::Duration;
 use mailferry::clock::Timestamp;
 use mailferry::delivery::Later;
 use mailferry::message::{AccountName, EntryId, Receipt};
-use mailferry::spool::{BodyWriter, Due, Entry, NewEntry, Record, Spool, SpoolError, Storage, Summary, Totals, Usage, WrittenBody};
+use mailferry::spool::{BodyWriter, Due, Entry, NewEntry, Order, Record, Spool, SpoolError, Storage, Summary, Totals, Usage, WrittenBody};
 use tokio::sync::Semaphore;
 
 /// How long a test waits for what must come, before it gives up.
@@ -132,6 +132,10 @@ impl Spool for ScriptedSpool {
 
     fn totals(&self) -> Later<'_, Result<Totals, SpoolError>> {
         Box::pin(async { Ok(Totals::default()) })
+    }
+
+    fn order(&self, id: EntryId, _: Order) -> Later<'_, Result<(), SpoolError>> {
+        none(id)
     }
 
     fn close(&self) -> Later<'_, ()> {

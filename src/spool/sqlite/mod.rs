@@ -36,13 +36,13 @@ use self::queue::Queue;
 use self::reader::Readers;
 use self::recovery::Census;
 use self::writer::Writer;
-use super::body::Bodies;
+use super::body::{Bodies, BodyFile};
 use super::budget::Budget;
 use super::disk::Disk;
 use super::health::Health;
 use super::ids::Ids;
 use super::{
-    BodyWriter, Due, Entry, NewEntry, Record, Recovery, Settings, Spool, SpoolError, Storage, Summary, Totals, Usage, WrittenBody,
+    BodyWriter, Due, Entry, NewEntry, Order, Record, Recovery, Settings, Spool, SpoolError, Storage, Summary, Totals, Usage, WrittenBody,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::Later;
@@ -268,8 +268,9 @@ impl SqliteSpool {
         }
     }
 
-    async fn settle(&self, record: Record) -> Result<(), SpoolError> {
-        let finished = self.write(|answer| Op::Record(Box::new(record), answer)).await?;
+    /// Changes an entry; when that ends it, its body file goes too.
+    async fn change(&self, op: impl FnOnce(Answer<Option<BodyFile>>) -> Op) -> Result<(), SpoolError> {
+        let finished = self.write(op).await?;
         if let Some(file) = finished {
             // Committed first, unlinked after. Unlinking a large file takes a while.
             let _ = tokio::task::spawn_blocking(move || drop(file)).await;
@@ -329,7 +330,12 @@ impl Spool for SqliteSpool {
     }
 
     fn record(&self, record: Record) -> Later<'_, Result<(), SpoolError>> {
-        Box::pin(self.settle(record))
+        Box::pin(self.change(|answer| Op::Record(Box::new(record), answer)))
+    }
+
+    fn order(&self, id: EntryId, order: Order) -> Later<'_, Result<(), SpoolError>> {
+        let now = self.shared.clock.now();
+        Box::pin(self.change(move |answer| Op::Order(id, order, now, answer)))
     }
 
     fn usage(&self, account: AccountName, since: Timestamp) -> Later<'_, Result<Usage, SpoolError>> {

@@ -18,7 +18,7 @@ use crate::delivery::{Failure, Stage};
 use crate::message::{AccountName, EntryId, Receipt};
 use crate::spool::body::{BodyFile, Content};
 use crate::spool::disk::{Disk, Step, failed};
-use crate::spool::{NewEntry, Progress, Recipient, Record, SpoolError, State, Usage, WrittenBody};
+use crate::spool::{NewEntry, Order, Progress, Recipient, Record, SpoolError, State, Usage, WrittenBody};
 
 /// Where an operation's answer goes.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, SpoolError>>;
@@ -34,6 +34,8 @@ pub(super) enum Op {
     Store(Box<Store>, Answer<Receipt>),
     /// Record an outcome. The answer carries the body file of an entry that is finished.
     Record(Box<Record>, Answer<Option<BodyFile>>),
+    /// Do what a person decided. The answer carries the body file of an entry that is removed.
+    Order(EntryId, Order, Timestamp, Answer<Option<BodyFile>>),
     /// Set a damaged entry aside.
     SetAside(EntryId, String, Answer<()>),
 }
@@ -81,6 +83,7 @@ impl Op {
         match self {
             Self::Store(_, answer) => drop(answer.send(Err(error))),
             Self::Record(_, answer) => drop(answer.send(Err(error))),
+            Self::Order(.., answer) => drop(answer.send(Err(error))),
             Self::SetAside(_, _, answer) => drop(answer.send(Err(error))),
         }
     }
@@ -90,6 +93,7 @@ impl Op {
     fn unreadable(&self, doing: &'static str, dir: &Path, error: rusqlite::Error) -> SpoolError {
         match self {
             Self::Record(record, _) => SpoolError::Damaged { id: record.id, why: format!("its row cannot be read: {error}") },
+            Self::Order(id, ..) => SpoolError::Damaged { id: *id, why: format!("its row cannot be read: {error}") },
             Self::Store(..) | Self::SetAside(..) => database_failed(doing, dir, error),
         }
     }
@@ -98,7 +102,7 @@ impl Op {
     pub(super) fn is_abandoned(&self) -> bool {
         match self {
             Self::Store(_, answer) => answer.is_closed(),
-            Self::Record(..) | Self::SetAside(..) => false,
+            Self::Record(..) | Self::Order(..) | Self::SetAside(..) => false,
         }
     }
 }
@@ -177,6 +181,10 @@ impl Statements<'_> {
                 let done = || self.record(record, effects);
                 ("record an outcome", Step::Update, self.with_step(Step::Update, done))
             }
+            Op::Order(id, order, now, _) => {
+                let done = || self.order(*id, *order, *now, effects);
+                ("do what was decided about an entry", Step::Update, self.with_step(Step::Update, done))
+            }
             Op::SetAside(..) => return Ok(Applied::Left),
         };
         match done {
@@ -239,30 +247,53 @@ impl Statements<'_> {
             used.messages += u64::from(record.sent);
             used.recipients += record.recipients.iter().filter(|recipient| was_counted(&recipient.progress)).count() as u64;
         }
-        let found = self
-            .connection
-            .prepare_cached("SELECT due, in_file, recipients FROM entries WHERE id = ?1")?
-            .query_row([key(record.id)], |row| {
-                Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, bool>(1)?, decode_recipients(row.get_ref(2)?.as_str()?)?))
-            })
-            .optional()?;
-        let Some((due, in_file, mut recipients)) = found else { return Ok(Applied::NoEntry) };
+        let Some((due, in_file, mut recipients)) = self.standing(record.id)? else { return Ok(Applied::NoEntry) };
         effects.count(due, -1);
         merge(&mut recipients, &record.recipients);
         if recipients.iter().all(|recipient| matches!(recipient.progress, Progress::Delivered(_))) {
             self.delete(record.id)?;
             return Ok(Applied::Finished { in_file });
         }
-        self.update(record, &recipients)?;
+        self.write_standing(record.id, record.then, record.counts, &recipients)?;
         effects.count(due_of(record.then), 1);
         Ok(Applied::Recorded)
     }
 
-    fn update(&self, record: &Record, recipients: &[Recipient]) -> Result<(), rusqlite::Error> {
+    fn order(&self, id: EntryId, order: Order, now: Timestamp, effects: &mut Effects) -> Result<Applied, rusqlite::Error> {
+        let Some((due, in_file, mut recipients)) = self.standing(id)? else { return Ok(Applied::NoEntry) };
+        effects.count(due, -1);
+        match order {
+            Order::Remove => {
+                self.delete(id)?;
+                Ok(Applied::Finished { in_file })
+            }
+            Order::Retry => {
+                for recipient in &mut recipients {
+                    if let Progress::Refused(failure) = &recipient.progress {
+                        recipient.progress = Progress::Open(Some(failure.clone()));
+                    }
+                }
+                self.write_standing(id, State::Waiting(now), false, &recipients)?;
+                effects.count(due_of(State::Waiting(now)), 1);
+                Ok(Applied::Recorded)
+            }
+        }
+    }
+
+    /// When an entry is due, whether its body is in a file, and its recipients; `None` when there is no such entry.
+    fn standing(&self, id: EntryId) -> Result<Option<(Option<i64>, bool, Vec<Recipient>)>, rusqlite::Error> {
+        self.connection
+            .prepare_cached("SELECT due, in_file, recipients FROM entries WHERE id = ?1")?
+            .query_row([key(id)], |row| Ok((row.get(0)?, row.get(1)?, decode_recipients(row.get_ref(2)?.as_str()?)?)))
+            .optional()
+    }
+
+    /// Writes when an entry is due and how its recipients stand; `tried` counts one more attempt.
+    fn write_standing(&self, id: EntryId, then: State, tried: bool, recipients: &[Recipient]) -> Result<(), rusqlite::Error> {
         let text = serde_json::to_string(recipients).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         self.connection
             .prepare_cached("UPDATE entries SET due = ?2, attempts = attempts + ?3, open = ?4, recipients = ?5 WHERE id = ?1")?
-            .execute(params![key(record.id), due_of(record.then), record.counts, count_open(recipients), text])?;
+            .execute(params![key(id), due_of(then), tried, count_open(recipients), text])?;
         Ok(())
     }
 

@@ -278,3 +278,26 @@ fn questions_of_every_plan_are_answered_from_an_index_in_its_order() {
         assert!(plan.len() == 1 && plan[0].contains("INDEX waiting"), "{plan:?}");
     }
 }
+
+#[tokio::test]
+async fn a_person_may_have_an_entry_tried_again_or_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let id = store(&spool, &[b'x'; 100_000]).await;
+    let refused = Recipient { mailbox: mailbox("b@contoso.com"), progress: Progress::Refused(failure(Stage::Rcpt)) };
+    spool.record(record(id, vec![delivered("a@contoso.com"), refused], State::Held)).await.unwrap();
+    assert_eq!((spool.totals().await.unwrap().waiting, spool.totals().await.unwrap().held), (0, 1));
+
+    spool.order(id, Order::Retry).await.unwrap();
+    assert_eq!((spool.totals().await.unwrap().waiting, spool.totals().await.unwrap().held), (1, 0));
+    let entry = spool.load(id).await.unwrap();
+    assert_eq!((entry.state, entry.attempts), (State::Waiting(NOW), 1), "an order is no attempt");
+    assert!(matches!(entry.recipients[0].progress, Progress::Delivered(_)), "nobody gets it twice");
+    assert!(matches!(entry.recipients[1].progress, Progress::Open(Some(_))));
+
+    spool.order(id, Order::Remove).await.unwrap();
+    assert_eq!((spool.totals().await.unwrap(), body_files(dir.path()).len()), (Totals::default(), 0));
+    for order in [Order::Retry, Order::Remove] {
+        assert!(matches!(spool.order(id, order).await, Err(SpoolError::NoSuchEntry(_))));
+    }
+}

@@ -176,18 +176,22 @@ impl Writer {
                     // Whoever asked may have gone: then the message is sent although nobody was told so.
                     let _ = answer.send(Ok(Receipt::committed(id)));
                 }
-                Op::Record(record, answer) => {
-                    self.shared.fresh.forget(record.id);
-                    let _ = answer.send(match applied {
-                        Applied::Finished { in_file: true } => Ok(Some(BodyFile::finished(&self.shared.bodies, record.id))),
-                        Applied::Finished { in_file: false } | Applied::Recorded | Applied::Stored | Applied::Left => Ok(None),
-                        Applied::NoEntry => Err(SpoolError::NoSuchEntry(record.id)),
-                    });
-                }
+                Op::Record(record, answer) => drop(answer.send(self.changed(record.id, applied))),
+                Op::Order(id, _, _, answer) => drop(answer.send(self.changed(id, applied))),
                 Op::SetAside(id, why, answer) => {
                     let _ = answer.send(self.set_aside(id, &why));
                 }
             }
+        }
+    }
+
+    /// The answer about an entry whose row has changed: its body file, when the entry is gone.
+    fn changed(&self, id: EntryId, applied: Applied) -> Result<Option<BodyFile>, SpoolError> {
+        self.shared.fresh.forget(id);
+        match applied {
+            Applied::Finished { in_file: true } => Ok(Some(BodyFile::finished(&self.shared.bodies, id))),
+            Applied::Finished { in_file: false } | Applied::Recorded | Applied::Stored | Applied::Left => Ok(None),
+            Applied::NoEntry => Err(SpoolError::NoSuchEntry(id)),
         }
     }
 
