@@ -6,7 +6,8 @@
 //!
 //! Always true:
 //! - A [`Receipt`] exists only after the entry is durable: body file and folder synced first, then the commit.
-//! - Nothing that was promised is deleted before all its recipients are delivered; damaged entries are set aside.
+//! - Nothing that was promised is deleted before all its recipients are delivered, unless a person orders it; damaged
+//!   entries are set aside.
 
 mod body;
 mod budget;

@@ -107,6 +107,14 @@ impl Op {
     }
 }
 
+/// How an entry stands before an operation changes it.
+struct Standing {
+    /// None when it is held.
+    due: Option<i64>,
+    in_file: bool,
+    recipients: Vec<Recipient>,
+}
+
 /// What an operation did, in a transaction that is not committed yet.
 #[derive(Debug)]
 pub(super) enum Applied {
@@ -247,7 +255,7 @@ impl Statements<'_> {
             used.messages += u64::from(record.sent);
             used.recipients += record.recipients.iter().filter(|recipient| was_counted(&recipient.progress)).count() as u64;
         }
-        let Some((due, in_file, mut recipients)) = self.standing(record.id)? else { return Ok(Applied::NoEntry) };
+        let Some(Standing { due, in_file, mut recipients }) = self.standing(record.id)? else { return Ok(Applied::NoEntry) };
         effects.count(due, -1);
         merge(&mut recipients, &record.recipients);
         if recipients.iter().all(|recipient| matches!(recipient.progress, Progress::Delivered(_))) {
@@ -260,7 +268,7 @@ impl Statements<'_> {
     }
 
     fn order(&self, id: EntryId, order: Order, now: Timestamp, effects: &mut Effects) -> Result<Applied, rusqlite::Error> {
-        let Some((due, in_file, mut recipients)) = self.standing(id)? else { return Ok(Applied::NoEntry) };
+        let Some(Standing { due, in_file, mut recipients }) = self.standing(id)? else { return Ok(Applied::NoEntry) };
         effects.count(due, -1);
         match order {
             Order::Remove => {
@@ -280,11 +288,13 @@ impl Statements<'_> {
         }
     }
 
-    /// When an entry is due, whether its body is in a file, and its recipients; `None` when there is no such entry.
-    fn standing(&self, id: EntryId) -> Result<Option<(Option<i64>, bool, Vec<Recipient>)>, rusqlite::Error> {
+    /// How an entry stands; `None` when there is no such entry.
+    fn standing(&self, id: EntryId) -> Result<Option<Standing>, rusqlite::Error> {
         self.connection
             .prepare_cached("SELECT due, in_file, recipients FROM entries WHERE id = ?1")?
-            .query_row([key(id)], |row| Ok((row.get(0)?, row.get(1)?, decode_recipients(row.get_ref(2)?.as_str()?)?)))
+            .query_row([key(id)], |row| {
+                Ok(Standing { due: row.get(0)?, in_file: row.get(1)?, recipients: decode_recipients(row.get_ref(2)?.as_str()?)? })
+            })
             .optional()
     }
 
