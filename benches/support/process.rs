@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use mailferry::clock::Clock;
 use mailferry::simulator::{Keep, Limits, Rehearsal, Settings, Simulator};
 
-use crate::load;
+use crate::{ground, load};
 
 /// The simulator's runtime and the relay's process.
 pub(crate) struct Relay {
     simulator: Simulator,
     process: Child,
-    listener: SocketAddr,
+    pub(crate) listener: SocketAddr,
     pub(crate) start_to_greeting: Duration,
     _folder: tempfile::TempDir,
 }
@@ -25,21 +25,17 @@ impl Relay {
     pub(crate) async fn start() -> Self {
         let settings = Settings { keep: Keep::Nothing, limits: Limits { connections: None, ..Limits::default() }, ..Settings::default() };
         let simulator = Simulator::start(settings, Clock::system()).await.expect("a simulator");
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = ground::folder();
         let rehearsal = Rehearsal {
             listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             http: None,
             account: "    limits: { connections: 20, messages_per_minute: none }\n".into(),
-            more: "message_size: 40 MB\n".into(),
+            more: "message_size: 40 MB\nlimits: { connections: 12000, connections_per_client: 12000 }\n".into(),
         };
         let config = rehearsal.write(folder.path(), &simulator).expect("a configuration");
         let begun = Instant::now();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_mailferry"))
-            .args(["run", "--config"])
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program");
+        let program = std::env::var_os("MAILFERRY_BENCH_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_mailferry").into());
+        let mut process = Command::new(program).args(["run", "--config"]).arg(config).stderr(Stdio::piped()).spawn().expect("the program");
         let mut log = BufReader::new(process.stderr.take().expect("its log"));
         let listener = loop {
             let mut line = String::new();
