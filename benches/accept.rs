@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench accept` prints, for each size and number of devices, messages accepted in a second by both, and
 //! what an append log of the same octets reaches without any listener. Devices, listener and spool share this process:
-//! the processor's time in the table is that of all of them. `MAILFERRY_BENCH_DIR` names the folder to write in.
+//! the processor's time in the table is that of all of them. `BENCH_DIR` names the folder to write in.
 //! Compare ratios, not figures.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]

@@ -1,8 +1,8 @@
 //! The relay as a process of its own, from the device's connect to the upstream's 250: messages per second, CPU per
 //! message, memory, start. Its upstream is the simulator in this process, over STARTTLS with XOAUTH2, which stores nothing.
 //!
-//! `cargo bench --bench relay` prints medians; `-- idle small large connections` chooses parts. `MAILFERRY_BENCH_PROGRAM`
-//! names a program to measure in the place of the one that cargo builds for benchmarks, `MAILFERRY_BENCH_DIR` the folder
+//! `cargo bench --bench relay` prints medians; `-- idle small large connections` chooses parts. `BENCH_PROGRAM`
+//! names a program to measure in the place of the one that cargo builds for benchmarks, `BENCH_DIR` the folder
 //! that spools are made in. Ten thousand idle connections need `ulimit -n 12000`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -60,16 +60,18 @@ fn middle<T: PartialOrd>(mut figures: Vec<T>) -> T {
 }
 
 async fn idle() {
-    let (mut starts, mut memory) = (Vec::new(), Vec::new());
+    let (mut starts, mut memory, mut resident) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..7 {
         let relay = Relay::start().await;
         starts.push(relay.start_to_greeting);
         memory.push(relay.memory_kb());
+        resident.push(relay.resident_kb());
         relay.stop().await;
     }
     println!(
-        "idle                    memory {:.1} MB (goal under 10), start to greeting {} ms (goal under 50)",
+        "idle                    memory {:.1} MB (goal under 10; resident {:.1}), start to greeting {} ms (goal under 50)",
         middle(memory) as f64 / 1e3,
+        middle(resident) as f64 / 1e3,
         middle(starts).as_millis()
     );
 }
@@ -142,7 +144,7 @@ async fn large() {
     let (mut rounds, mut peaks) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let relay = Relay::start().await;
-        let idle = relay.memory_kb();
+        let idle = relay.resident_kb();
         let message = Arc::new(load::message(LARGE_SIZE));
         relay.send(2, 2, &message).await;
         relay.reset_peak();
@@ -166,7 +168,7 @@ async fn connections(count: usize) {
     let relay = Relay::start().await;
     let message = Arc::new(load::message(2 * 1024));
     relay.send(1, 100, &message).await;
-    let before = relay.memory_kb();
+    let before = relay.resident_kb();
     let mut idle = Vec::with_capacity(count);
     for _ in 0..count {
         let mut stream = TcpStream::connect(relay.listener).await.expect("a connection; see `ulimit -n`");
@@ -176,7 +178,7 @@ async fn connections(count: usize) {
         assert!(stream.read(&mut reply).await.expect("a reply") > 0);
         idle.push(stream);
     }
-    let each = (relay.memory_kb() - before) as f64 / count as f64;
+    let each = (relay.resident_kb() - before) as f64 / count as f64;
     let sent = relay.send(1, 500, &message).await;
     println!(
         "{count:>6} idle connections  {each:.1} KB each (goal under 8), one that sends: p50 {:?} (goal under 1.5 ms)",

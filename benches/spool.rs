@@ -3,7 +3,7 @@
 //! `cargo bench --bench spool [-- SECONDS]` prints, for each size and number of senders, messages made durable
 //! in a second by both, in turns in the same run, and what the whole way through the spool (store, load, record)
 //! costs the processor. `cargo bench --bench spool -- backlog ENTRIES` compares a queue of so many entries of
-//! 2,000 octets with an empty one, and opens it again. `MAILFERRY_BENCH_DIR` names the folder to write in. Compare ratios, not figures.
+//! 2,000 octets with an empty one, and opens it again. `BENCH_DIR` names the folder to write in. Compare ratios, not figures.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark that cannot go on has no figures")]

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-/// A folder on the disk that is measured: under `MAILFERRY_BENCH_DIR`, or beside what cargo builds. Temporary folders
+/// A folder on the disk that is measured: under `BENCH_DIR`, or beside what cargo builds. Temporary folders
 /// of the system may be memory.
 pub(crate) fn folder() -> tempfile::TempDir {
-    let base = std::env::var_os("MAILFERRY_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
+    let base = std::env::var_os("BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     tempfile::tempdir_in(base).expect("a folder to write in")
 }
 
