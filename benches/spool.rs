@@ -3,24 +3,28 @@
 //! `cargo bench --bench spool [-- SECONDS]` prints, for each size and number of senders, messages made durable
 //! in a second by both, in turns in the same run, and what the whole way through the spool (store, load, record)
 //! costs the processor. `cargo bench --bench spool -- backlog ENTRIES` compares a queue of so many entries of
-//! 2,000 octets with an empty one, and opens it again. `MAILFERRY_BENCH_DIR` names the folder to write in. Compare ratios, not figures.
+//! 2,000 octets with an empty one, and opens it again. `BENCH_DIR` names the folder to write in. Compare ratios, not figures.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark that cannot go on has no figures")]
 
-mod support;
+#[path = "support/discard.rs"]
+mod discard;
+#[path = "support/ground.rs"]
+mod ground;
+#[path = "support/messages.rs"]
+mod messages;
+#[path = "support/yardstick.rs"]
+mod yardstick;
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ground::folder;
 use mailferry::clock::Clock;
 use mailferry::spool::{Progress, Recipient, Record, Settings, Spool, SqliteSpool, State};
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use yardstick::{Rate, append_log, measure, median};
 
 const ROUNDS: usize = 3;
 
@@ -50,13 +54,6 @@ fn throughput(runtime: &Runtime, span: Duration) {
     }
 }
 
-/// Messages in a second, and milliseconds of the processor for each.
-#[derive(Clone, Copy)]
-struct Rate {
-    messages: f64,
-    cost: f64,
-}
-
 fn line(runtime: &Runtime, size: usize, senders: usize, span: Duration) {
     let (mut log, mut stored, mut through) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -74,45 +71,6 @@ fn line(runtime: &Runtime, size: usize, senders: usize, span: Duration) {
         through.messages,
         through.cost
     );
-}
-
-fn median(mut rates: Vec<Rate>) -> Rate {
-    rates.sort_by(|a, b| a.messages.total_cmp(&b.messages));
-    rates[rates.len() / 2]
-}
-
-fn folder() -> tempfile::TempDir {
-    let base = std::env::var_os("MAILFERRY_BENCH_DIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
-    tempfile::tempdir_in(base).expect("a folder to write in")
-}
-
-/// Runs `senders` tasks that each do `work` again and again until the time is over.
-fn measure<W, F>(runtime: &Runtime, senders: usize, span: Duration, work: W) -> Rate
-where
-    W: Fn() -> F + Clone + Send + 'static,
-    F: Future<Output = ()> + Send,
-{
-    let done = Arc::new(AtomicU64::new(0));
-    let (begun, cost) = (Instant::now(), support::processor_seconds());
-    let end = begun + span;
-    let tasks: Vec<_> = (0..senders)
-        .map(|_| {
-            let (work, done) = (work.clone(), Arc::clone(&done));
-            runtime.spawn(async move {
-                while Instant::now() < end {
-                    work().await;
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
-    runtime.block_on(async {
-        for task in tasks {
-            task.await.unwrap();
-        }
-    });
-    let messages = done.load(Ordering::Relaxed) as f64;
-    Rate { messages: messages / begun.elapsed().as_secs_f64(), cost: 1000.0 * (support::processor_seconds() - cost) / messages }
 }
 
 /// How far a message goes.
@@ -143,7 +101,7 @@ fn spool(runtime: &Runtime, size: usize, senders: usize, span: Duration, way: Wa
 
 /// What the benchmark itself costs.
 fn measure_discard(runtime: &Runtime, span: Duration) -> Rate {
-    let (spool, body, clock) = (Arc::new(support::Discard::default()), body(10_000), Clock::system());
+    let (spool, body, clock) = (Arc::new(discard::Discard::default()), body(10_000), Clock::system());
     measure(runtime, 64, span, move || {
         let (spool, body, clock) = (Arc::clone(&spool), Arc::clone(&body), clock.clone());
         async move { one_message(&*spool, &body, &clock, Way::Store).await }
@@ -161,7 +119,7 @@ async fn one_message(spool: &dyn Spool, body: &[u8], clock: &Clock, way: Way) {
         writer.write(piece).await.expect("room for a body");
     }
     let body = writer.finish().await.expect("a body");
-    let entry = support::message(body.length(), clock.now());
+    let entry = messages::message(body.length(), clock.now());
     let receipt = spool.store(entry, body).await.expect("a receipt");
     if way == Way::Through {
         let id = receipt.entry();
@@ -169,7 +127,7 @@ async fn one_message(spool: &dyn Spool, body: &[u8], clock: &Clock, way: Way) {
         let delivered = |recipient: Recipient| Recipient { progress: Progress::Delivered("250 2.0.0 OK".into()), ..recipient };
         let recipients = entry.recipients.into_iter().map(delivered).collect();
         let at = clock.now();
-        let record = Record { id, account: support::account(), at, recipients, then: State::Waiting(at), sent: 1, counts: true };
+        let record = Record { id, account: messages::account(), at, recipients, then: State::Waiting(at), sent: 1, counts: true };
         spool.record(record).await.expect("an outcome");
     }
 }
@@ -213,7 +171,7 @@ fn memory() -> String {
 
 /// The 99th percentile of each operation, in microseconds, of one sender.
 async fn operations(spool: &SqliteSpool, clock: &Clock) -> String {
-    let (body, account) = (body(2_000), support::account());
+    let (body, account) = (body(2_000), messages::account());
     let (mut through, mut due, mut list, mut load) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..1000 {
         let begun = Instant::now();
@@ -236,67 +194,4 @@ async fn operations(spool: &SqliteSpool, clock: &Clock) -> String {
         times.get(times.len() * 99 / 100).map_or(0, Duration::as_micros)
     };
     format!("p99 in µs: through {}, due {}, list {}, load {}", p99(through), p99(due), p99(list), p99(load))
-}
-
-/// What waits to be written, and who waits for it.
-#[derive(Default)]
-struct Waiting {
-    octets: Vec<Arc<[u8]>>,
-    answers: Vec<oneshot::Sender<()>>,
-    ended: bool,
-}
-
-/// The least that can be durable: octets behind octets, one sync for all that wait.
-struct Log {
-    waiting: Mutex<Waiting>,
-    arrived: Condvar,
-}
-
-impl Log {
-    fn write(&self, path: &Path) {
-        let mut file = OpenOptions::new().create_new(true).append(true).open(path).expect("a log");
-        let mut together = Vec::new();
-        loop {
-            let waiting = self.waiting.lock().unwrap();
-            let mut waiting = self.arrived.wait_while(waiting, |waiting| waiting.octets.is_empty() && !waiting.ended).unwrap();
-            let (octets, answers) = (std::mem::take(&mut waiting.octets), std::mem::take(&mut waiting.answers));
-            if octets.is_empty() {
-                return;
-            }
-            drop(waiting);
-            together.clear();
-            octets.iter().for_each(|octets| together.extend_from_slice(octets));
-            file.write_all(&together).expect("room");
-            file.sync_data().expect("a sync");
-            for answer in answers {
-                let _ = answer.send(());
-            }
-        }
-    }
-}
-
-fn append_log(runtime: &Runtime, size: usize, senders: usize, span: Duration) -> Rate {
-    let dir = folder();
-    let log = Arc::new(Log { waiting: Mutex::default(), arrived: Condvar::new() });
-    let (writing, path) = (Arc::clone(&log), dir.path().join("log"));
-    let writer = std::thread::spawn(move || writing.write(&path));
-    let octets: Arc<[u8]> = vec![b'x'; size].into();
-    let sending = Arc::clone(&log);
-    let rate = measure(runtime, senders, span, move || {
-        let (log, octets) = (Arc::clone(&sending), Arc::clone(&octets));
-        async move {
-            let (answer, answered) = oneshot::channel();
-            {
-                let mut waiting = log.waiting.lock().unwrap();
-                waiting.octets.push(octets);
-                waiting.answers.push(answer);
-            }
-            log.arrived.notify_one();
-            answered.await.unwrap();
-        }
-    });
-    log.waiting.lock().unwrap().ended = true;
-    log.arrived.notify_one();
-    writer.join().unwrap();
-    rate
 }

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use mailferry::clock::Clock;
 use mailferry::simulator::{Keep, Limits, Rehearsal, Settings, Simulator};
 
-use crate::load;
+use crate::{ground, load};
 
 /// The simulator's runtime and the relay's process.
 pub(crate) struct Relay {
     simulator: Simulator,
     process: Child,
-    listener: SocketAddr,
+    pub(crate) listener: SocketAddr,
     pub(crate) start_to_greeting: Duration,
     _folder: tempfile::TempDir,
 }
@@ -25,26 +25,22 @@ impl Relay {
     pub(crate) async fn start() -> Self {
         let settings = Settings { keep: Keep::Nothing, limits: Limits { connections: None, ..Limits::default() }, ..Settings::default() };
         let simulator = Simulator::start(settings, Clock::system()).await.expect("a simulator");
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = ground::folder();
         let rehearsal = Rehearsal {
             listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             http: None,
             account: "    limits: { connections: 20, messages_per_minute: none }\n".into(),
-            more: "message_size: 40 MB\n".into(),
+            more: "message_size: 40 MB\nlimits: { connections: 12000, connections_per_client: 12000 }\n".into(),
         };
         let config = rehearsal.write(folder.path(), &simulator).expect("a configuration");
         let begun = Instant::now();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_mailferry"))
-            .args(["run", "--config"])
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program");
+        let program = std::env::var_os("BENCH_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_mailferry").into());
+        let mut process = Command::new(program).args(["run", "--config"]).arg(config).stderr(Stdio::piped()).spawn().expect("the program");
         let mut log = BufReader::new(process.stderr.take().expect("its log"));
         let listener = loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).expect("a log line") > 0, "the relay ended");
-            let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the relay did not start: {line}"));
             if event["event"] == "listening" {
                 break event["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
             }
@@ -77,22 +73,28 @@ impl Relay {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Its resident memory in kilobytes.
+    /// Its memory in kilobytes: the proportional set size, in which a page of a library counts by its share of those
+    /// that use it.
     pub(crate) fn memory_kb(&self) -> u64 {
-        self.status("VmRSS")
+        self.figure("smaps_rollup", "Pss:")
     }
 
-    /// The most memory it had since [`Relay::reset_peak`], in kilobytes.
+    /// Its resident memory in kilobytes, all pages of all libraries counted.
+    pub(crate) fn resident_kb(&self) -> u64 {
+        self.figure("status", "VmRSS:")
+    }
+
+    /// The most resident memory it had since [`Relay::reset_peak`], in kilobytes.
     pub(crate) fn peak_kb(&self) -> u64 {
-        self.status("VmHWM")
+        self.figure("status", "VmHWM:")
     }
 
     pub(crate) fn reset_peak(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("clear_refs");
     }
 
-    fn status(&self, name: &str) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("its status");
+    fn figure(&self, file: &str, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).expect("its figures");
         let line = text.lines().find(|line| line.starts_with(name)).expect("the figure");
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     }
