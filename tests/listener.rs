@@ -414,6 +414,24 @@ async fn logins_are_checked_beside_the_conversations() {
 }
 
 #[tokio::test]
+async fn a_failed_login_is_answered_after_a_pause_unless_the_relay_stops() {
+    let users = [("scanner".to_owned(), bcrypt::hash("geheim", 4).unwrap())].into_iter().collect();
+    let policy = Policy { auth: Auth::Users(Arc::new(users)), ..Policy::clone(&settings().policy) };
+    let relay = Relay::start(Settings { policy: Arc::new(policy), ..settings() });
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    let begun = std::time::Instant::now();
+    let wrong = "AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA==\r\n";
+    device.send(wrong).await;
+    device.expect("535 5.7.8 The name or the password is wrong\r\n").await;
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    device.send(format!("NOOP\r\n{wrong}")).await;
+    device.expect("250 2.0.0 OK\r\n").await;
+    relay.group.ask_to_stop();
+    assert_eq!(device.rest().await, "421 4.3.2 The relay is stopping: try again soon\r\n");
+}
+
+#[tokio::test]
 async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
     let relay = Relay::start(settings());
     let mut device = relay.connect().await;

@@ -8,7 +8,7 @@ use crate::smtp::LineReader;
 use crate::tasks::Group;
 
 use super::Settings;
-use super::admission::Connections;
+use super::admission::{Admission, Connections};
 use super::connection::Connection;
 
 /// What all conversations of a listener share.
@@ -23,6 +23,7 @@ pub(super) struct Door {
 pub(super) struct Talk {
     pub(super) door: Arc<Door>,
     pub(super) client: IpAddr,
+    pub(super) admission: Admission,
     pub(super) connection: Connection,
     pub(super) lines: LineReader,
     /// What comes next is the beginning of a line, and may show that it is no text.

@@ -9,6 +9,7 @@
 
 mod accept;
 mod admission;
+mod checks;
 mod connection;
 mod door;
 mod end;
