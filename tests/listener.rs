@@ -453,6 +453,28 @@ async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
     );
 }
 
+#[tokio::test]
+async fn refusals_do_not_flood_the_log() {
+    let policy = Policy { recipients: 1, ..Policy::clone(&settings().policy) };
+    let relay = Relay::start(Settings { policy: Arc::new(policy), ..settings() });
+    let mut device = relay.connect().await;
+    device.send("MAIL FROM:<>\r\nRCPT TO:<a@b>\r\n").await;
+    device.send("RCPT TO:<c@d>\r\n".repeat(1000)).await;
+    device.send("QUIT\r\n").await;
+    assert_eq!(device.rest().await.matches("452 4.5.3").count(), 1000, "each is answered all the same");
+    let lines = logged();
+    let told = " INFO refused command client=127.0.0.1 listener=127.0.0.1:25 reply=452 4.5.3 Too many recipients: send to the rest in another message";
+    assert_eq!(lines[1..6], [told; 5]);
+    assert_eq!(lines[6..], [" INFO further refused commands are not logged client=127.0.0.1 listener=127.0.0.1:25"]);
+
+    let limits = Limits { connections_per_client: 0, ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    for _ in 0..20 {
+        assert!(relay.connect().await.rest().await.starts_with("421 4.7.0 "));
+    }
+    assert_eq!(logged()[8..].len(), 1, "{:?}", &logged()[8..]);
+}
+
 thread_local! {
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }

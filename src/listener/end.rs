@@ -7,7 +7,7 @@ use crate::session::{Closing, Farewell};
 use super::foreign::Foreign;
 
 /// How a conversation ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum End {
     /// The client closed or broke the connection.
     Gone,

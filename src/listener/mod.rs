@@ -15,6 +15,7 @@ mod door;
 mod end;
 mod foreign;
 mod receive;
+mod refusals;
 mod serve;
 
 use std::io;

@@ -18,6 +18,9 @@ use super::receive;
 /// Octets of one line. RFC 4954 section 4 wants this many for AUTH; the longest command else has 512 (RFC 5321
 /// section 4.5.3.1.4) and what extensions add.
 const LINE_LIMIT: usize = 12_288;
+/// Refused commands of one conversation that the log tells of, before it says that there are more: not all of them count
+/// as errors, which would end the conversation.
+const REFUSALS_LOGGED: u32 = 5;
 /// The pause before a failed login is answered for the first time; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause is longer: devices give up on a server that is silent for long.
@@ -26,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Serves one connection to its end.
 pub(super) async fn run(door: Arc<Door>, connection: Connection, client: IpAddr, admission: Admission) {
     let (session, greeting) = Session::new(Arc::clone(&door.settings.policy));
-    let mut talk = Talk { door, client, admission, connection, lines: LineReader::new(LINE_LIMIT), fresh: true };
+    let mut talk = Talk { door, client, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
     talk.connection.say(&greeting);
     let end = talk.converse(session).await;
     talk.finish(end).await;
@@ -110,8 +113,18 @@ impl Talk {
     }
 
     /// Leaves a trace of a command that was refused: often all that a person has to find out what a device does wrong.
-    fn note(&self, reply: &Reply) {
+    fn note(&mut self, reply: &Reply) {
+        if !reply.is_transient() && !reply.is_permanent() {
+            return;
+        }
         let (client, listener) = (self.client, &self.door.settings.name);
+        self.refused = self.refused.saturating_add(1);
+        if self.refused > REFUSALS_LOGGED {
+            if self.refused == REFUSALS_LOGGED + 1 {
+                tracing::info!(%client, %listener, "further refused commands are not logged");
+            }
+            return;
+        }
         let remedy = match self.door.intake.storage() {
             Storage::Full => Some("make room in data_dir, or lower spool: reserve"),
             Storage::Failing => Some("look for the last error of the spool in this log"),
@@ -119,10 +132,7 @@ impl Talk {
         };
         match remedy {
             Some(remedy) if reply.is_transient() => tracing::warn!(%client, %listener, %reply, remedy, "refused command"),
-            Some(_) | None if reply.is_transient() || reply.is_permanent() => {
-                tracing::info!(%client, %listener, %reply, "refused command");
-            }
-            Some(_) | None => {}
+            Some(_) | None => tracing::info!(%client, %listener, %reply, "refused command"),
         }
     }
 
@@ -160,9 +170,7 @@ impl Talk {
             End::Gone | End::Closing(Closing::Quit) | End::Farewell(_) => {
                 tracing::debug!(%client, listener, reason = %end, "ended session")
             }
-            End::Closing(_) | End::Foreign(_) => {
-                tracing::warn!(%client, listener, reason = %end, remedy = end.remedy(), "refused client");
-            }
+            End::Closing(_) | End::Foreign(_) => self.door.log_refused_client(client, end),
         }
         if let End::Farewell(why) = end {
             self.connection.say(&why.reply());

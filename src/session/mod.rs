@@ -131,7 +131,7 @@ pub enum Next {
 }
 
 /// Why the session ended itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
     /// The client said QUIT.
     Quit,
