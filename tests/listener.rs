@@ -414,6 +414,24 @@ async fn logins_are_checked_beside_the_conversations() {
 }
 
 #[tokio::test]
+async fn a_failed_login_is_answered_after_a_pause_unless_the_relay_stops() {
+    let users = [("scanner".to_owned(), bcrypt::hash("geheim", 4).unwrap())].into_iter().collect();
+    let policy = Policy { auth: Auth::Users(Arc::new(users)), ..Policy::clone(&settings().policy) };
+    let relay = Relay::start(Settings { policy: Arc::new(policy), ..settings() });
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    let begun = std::time::Instant::now();
+    let wrong = "AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA==\r\n";
+    device.send(wrong).await;
+    device.expect("535 5.7.8 The name or the password is wrong\r\n").await;
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+    device.send(format!("NOOP\r\n{wrong}")).await;
+    device.expect("250 2.0.0 OK\r\n").await;
+    relay.group.ask_to_stop();
+    assert_eq!(device.rest().await, "421 4.3.2 The relay is stopping: try again soon\r\n");
+}
+
+#[tokio::test]
 async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
     let relay = Relay::start(settings());
     let mut device = relay.connect().await;
@@ -433,6 +451,28 @@ async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
             r#" WARN refused client client=127.0.0.1 listener="127.0.0.1:25" reason=the client speaks TLS on a listener without TLS remedy="turn TLS/SSL off in the mail settings of the device""#,
         ]
     );
+}
+
+#[tokio::test]
+async fn refusals_do_not_flood_the_log() {
+    let policy = Policy { recipients: 1, ..Policy::clone(&settings().policy) };
+    let relay = Relay::start(Settings { policy: Arc::new(policy), ..settings() });
+    let mut device = relay.connect().await;
+    device.send("MAIL FROM:<>\r\nRCPT TO:<a@b>\r\n").await;
+    device.send("RCPT TO:<c@d>\r\n".repeat(1000)).await;
+    device.send("QUIT\r\n").await;
+    assert_eq!(device.rest().await.matches("452 4.5.3").count(), 1000, "each is answered all the same");
+    let lines = logged();
+    let told = " INFO refused command client=127.0.0.1 listener=127.0.0.1:25 reply=452 4.5.3 Too many recipients: send to the rest in another message";
+    assert_eq!(lines[1..6], [told; 5]);
+    assert_eq!(lines[6..], [" INFO further refused commands are not logged client=127.0.0.1 listener=127.0.0.1:25"]);
+
+    let limits = Limits { connections_per_client: 0, ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    for _ in 0..20 {
+        assert!(relay.connect().await.rest().await.starts_with("421 4.7.0 "));
+    }
+    assert_eq!(logged()[8..].len(), 1, "{:?}", &logged()[8..]);
 }
 
 thread_local! {

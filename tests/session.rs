@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mailferry::message::{EntryId, Mailbox, Receipt};
-use mailferry::session::{Auth, Closing, Conditions, Next, Policy, Receiving, Refusal, Session};
+use mailferry::session::{Auth, Checked, Closing, Conditions, Next, Policy, Receiving, Refusal, Scratch, Session};
 use mailferry::smtp::{Line, LineReader, Reply};
 use proptest::prelude::*;
 
@@ -82,7 +82,9 @@ impl Play {
                 self.hear(&reply);
                 Place::Content(receiving, None)
             }
-            Next::Verify(verifying) => self.take(verifying.verify()),
+            Next::Verify(verifying) => match verifying.verify(&mut Scratch::default()) {
+                Checked::Right(next) | Checked::Wrong { next, .. } => self.take(next),
+            },
             Next::Close(reply, why) => {
                 self.hear(&reply);
                 Place::Closed(why)
@@ -485,6 +487,15 @@ fn users_must_sign_in() {
         S: 250 2.1.0 Sender OK
         ",
     );
+}
+
+#[test]
+fn few_logins_may_fail() {
+    let failed = "C: AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA==\nS: 535 5.7.8 The name or the password is wrong\n".repeat(5);
+    let policy = || Policy { errors: 20, ..policy(users()) };
+    check_with(policy(), &format!("{failed}C: AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt\nS: 235 2.7.0 Login OK"));
+    let sixth = "C: AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA==\nS: 421 4.7.0 Too many errors: closing the connection\n[closed]";
+    check_with(policy(), &format!("{failed}{sixth}"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::admission::{Connections, allowed};
 use super::connection::Connection;
 use super::door::Door;
 use super::end::End;
+use super::refusals::Refusals;
 use super::serve;
 
 /// How long to wait after a failed accept: with no descriptors left, trying at once would only burn a processor.
@@ -24,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections until the group is asked to stop.
 pub(super) async fn run(socket: TcpListener, settings: Arc<Settings>, intake: Intake, connections: Connections, group: Group) {
-    let door = Arc::new(Door { settings, intake, connections, group });
+    let door = Arc::new(Door { settings, intake, connections, refusals: Refusals::default(), group });
     while let Some(place) = door.free_place().await {
         let accepted = tokio::select! {
             biased;
@@ -90,8 +91,7 @@ impl Door {
 
     /// Tells a client why it is not served. It keeps its place as long as that takes.
     fn turn_away(&self, mut connection: Connection, client: IpAddr, place: OwnedSemaphorePermit, why: Farewell) {
-        let end = End::Farewell(why);
-        tracing::warn!(%client, listener = %self.settings.name, reason = %end, remedy = end.remedy(), "refused client");
+        self.log_refused_client(client, End::Farewell(why));
         connection.say(&why.reply());
         self.group.spawn(async move {
             connection.close().await;

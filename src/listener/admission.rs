@@ -9,26 +9,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::session::Auth;
 
 use super::Settings;
+use super::checks::{Checks, Leave, Turn};
 
 /// Counts connections over all listeners, and logins that are being checked. Clones count together.
 #[derive(Clone, Debug)]
 pub struct Connections {
     places: Arc<Semaphore>,
-    clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    checks: Arc<Semaphore>,
+    clients: Arc<Mutex<HashMap<IpAddr, Client>>>,
+    checks: Checks,
 }
 
-/// Passwords checked at once: argon2 takes 19 MB and a processor for each.
-const CHECKS: usize = 2;
+/// A client that has connections.
+#[derive(Debug)]
+struct Client {
+    connections: usize,
+    turn: Turn,
+}
 
 impl Connections {
     /// Room for `limit` connections at once.
     pub fn new(limit: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
-            clients: Arc::default(),
-            checks: Arc::new(Semaphore::new(CHECKS)),
-        }
+        Self { places: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))), clients: Arc::default(), checks: Checks::new() }
     }
 
     /// A place, if one is free.
@@ -41,38 +42,41 @@ impl Connections {
         Arc::clone(&self.places).acquire_owned().await.ok()
     }
 
-    /// Leave to check a password.
-    pub(super) async fn check(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.checks).acquire_owned().await.ok()
-    }
-
     /// Counts one more connection of `client`, unless it has `limit` of them: then the place is given back.
     pub(super) fn admit(&self, client: IpAddr, limit: usize, place: OwnedSemaphorePermit) -> Result<Admission, OwnedSemaphorePermit> {
         let client = counted(client);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = clients.get(&client).copied().unwrap_or(0);
-        if count >= limit {
+        let counted = clients.entry(client).or_insert_with(|| Client { connections: 0, turn: Turn::new() });
+        if counted.connections >= limit {
             return Err(place);
         }
-        clients.insert(client, count + 1);
-        Ok(Admission { clients: Arc::clone(&self.clients), client, _place: place })
+        counted.connections += 1;
+        Ok(Admission { connections: self.clone(), client, turn: counted.turn.clone(), _place: place })
     }
 }
 
 /// A connection that is counted until this is dropped.
 #[derive(Debug)]
 pub(super) struct Admission {
-    clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    connections: Connections,
     client: IpAddr,
+    turn: Turn,
     _place: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    /// Waits for leave to check a password.
+    pub(super) async fn leave_to_check(&self) -> Leave {
+        self.connections.checks.leave(&self.turn).await
+    }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = clients.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
+        let mut clients = self.connections.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = clients.get_mut(&self.client) {
+            counted.connections -= 1;
+            if counted.connections == 0 {
                 clients.remove(&self.client);
             }
         }

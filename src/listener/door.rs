@@ -2,29 +2,45 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::intake::Intake;
 use crate::smtp::LineReader;
 use crate::tasks::Group;
 
 use super::Settings;
-use super::admission::Connections;
+use super::admission::{Admission, Connections};
 use super::connection::Connection;
+use super::end::End;
+use super::refusals::Refusals;
 
 /// What all conversations of a listener share.
 pub(super) struct Door {
     pub(super) settings: Arc<Settings>,
     pub(super) intake: Intake,
     pub(super) connections: Connections,
+    pub(super) refusals: Refusals,
     pub(super) group: Group,
+}
+
+impl Door {
+    /// Tells the log of a client that is not served, unless it just did.
+    pub(super) fn log_refused_client(&self, client: IpAddr, why: End) {
+        let Some(suppressed) = self.refusals.tell(client, why, Instant::now()) else { return };
+        let suppressed = (suppressed > 0).then_some(suppressed);
+        tracing::warn!(%client, listener = self.settings.name.as_str(), reason = %why, remedy = why.remedy(), suppressed, "refused client");
+    }
 }
 
 /// A conversation with what it needs from the house.
 pub(super) struct Talk {
     pub(super) door: Arc<Door>,
     pub(super) client: IpAddr,
+    pub(super) admission: Admission,
     pub(super) connection: Connection,
     pub(super) lines: LineReader,
+    /// Commands that were refused.
+    pub(super) refused: u32,
     /// What comes next is the beginning of a line, and may show that it is no text.
     pub(super) fresh: bool,
 }

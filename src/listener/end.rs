@@ -7,7 +7,7 @@ use crate::session::{Closing, Farewell};
 use super::foreign::Foreign;
 
 /// How a conversation ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum End {
     /// The client closed or broke the connection.
     Gone,
@@ -33,6 +33,7 @@ impl fmt::Display for End {
             Self::Closing(Closing::Http) => "the client speaks HTTP",
             Self::Closing(Closing::Bdat) => "the client sends in chunks",
             Self::Closing(Closing::TooManyErrors) => "the client made too many errors",
+            Self::Closing(Closing::FailedLogins) => "the client gave too many wrong logins",
             Self::Foreign(Foreign::Tls) => "the client speaks TLS on a listener without TLS",
             Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
         })
@@ -50,6 +51,7 @@ impl End {
             Self::Closing(Closing::Http) => Some("a web client speaks to the mail port: look at what runs on that machine"),
             Self::Closing(Closing::Bdat) => Some("turn CHUNKING (BDAT) off on the device: it is not offered here"),
             Self::Closing(Closing::TooManyErrors) => Some("compare the mail settings of the device with those of this listener"),
+            Self::Closing(Closing::FailedLogins) => Some("compare name and password on the device with those under `users`"),
             Self::Foreign(Foreign::Tls) => Some("turn TLS/SSL off in the mail settings of the device"),
             Self::Foreign(Foreign::Proxy) => Some("turn PROXY headers off on the proxy: they are not taken here"),
         }

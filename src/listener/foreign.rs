@@ -12,7 +12,7 @@ pub(super) enum First {
 }
 
 /// What else it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Foreign {
     /// A ClientHello of TLS or SSL 3 (RFC 8446 section 5.1), or of SSL 2.
     Tls,

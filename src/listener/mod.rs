@@ -9,11 +9,13 @@
 
 mod accept;
 mod admission;
+mod checks;
 mod connection;
 mod door;
 mod end;
 mod foreign;
 mod receive;
+mod refusals;
 mod serve;
 
 use std::io;

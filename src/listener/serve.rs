@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::intake::Storage;
-use crate::session::{Closing, Conditions, Next, Session, Verifying};
+use crate::session::{Checked, Closing, Conditions, Farewell, Next, Session, Verifying};
 use crate::smtp::{Line, LineReader, Reply};
 
 use super::admission::Admission;
@@ -17,15 +18,26 @@ use super::receive;
 /// Octets of one line. RFC 4954 section 4 wants this many for AUTH; the longest command else has 512 (RFC 5321
 /// section 4.5.3.1.4) and what extensions add.
 const LINE_LIMIT: usize = 12_288;
+/// Refused commands of one conversation that the log tells of, before it says that there are more: not all of them count
+/// as errors, which would end the conversation.
+const REFUSALS_LOGGED: u32 = 5;
+/// The pause before a failed login is answered for the first time; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// No pause is longer: devices give up on a server that is silent for long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Serves one connection to its end.
 pub(super) async fn run(door: Arc<Door>, connection: Connection, client: IpAddr, admission: Admission) {
     let (session, greeting) = Session::new(Arc::clone(&door.settings.policy));
-    let mut talk = Talk { door, client, connection, lines: LineReader::new(LINE_LIMIT), fresh: true };
+    let mut talk = Talk { door, client, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
     talk.connection.say(&greeting);
     let end = talk.converse(session).await;
     talk.finish(end).await;
-    drop(admission);
+}
+
+/// How long a client waits for the answer when so many logins have failed.
+fn pause(failures: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE)
 }
 
 impl Talk {
@@ -101,8 +113,18 @@ impl Talk {
     }
 
     /// Leaves a trace of a command that was refused: often all that a person has to find out what a device does wrong.
-    fn note(&self, reply: &Reply) {
+    fn note(&mut self, reply: &Reply) {
+        if !reply.is_transient() && !reply.is_permanent() {
+            return;
+        }
         let (client, listener) = (self.client, &self.door.settings.name);
+        self.refused = self.refused.saturating_add(1);
+        if self.refused > REFUSALS_LOGGED {
+            if self.refused == REFUSALS_LOGGED + 1 {
+                tracing::info!(%client, %listener, "further refused commands are not logged");
+            }
+            return;
+        }
         let remedy = match self.door.intake.storage() {
             Storage::Full => Some("make room in data_dir, or lower spool: reserve"),
             Storage::Failing => Some("look for the last error of the spool in this log"),
@@ -110,23 +132,35 @@ impl Talk {
         };
         match remedy {
             Some(remedy) if reply.is_transient() => tracing::warn!(%client, %listener, %reply, remedy, "refused command"),
-            Some(_) | None if reply.is_transient() || reply.is_permanent() => {
-                tracing::info!(%client, %listener, %reply, "refused command");
-            }
-            Some(_) | None => {}
+            Some(_) | None => tracing::info!(%client, %listener, %reply, "refused command"),
         }
     }
 
     /// Checks a password where it holds nobody up, a few at a time over all conversations.
     async fn verify(&mut self, verifying: Verifying) -> Result<Next, End> {
         self.connection.flush().await;
-        let leave = self.door.connections.check().await;
-        let next = tokio::task::spawn_blocking(move || verifying.verify()).await;
-        drop(leave);
-        next.map_err(|error| {
-            tracing::error!(client = %self.client, listener = %self.door.settings.name, %error, "checking a login failed");
-            End::Gone
-        })
+        let leave = self.unless_stopping(self.admission.leave_to_check()).await?;
+        match tokio::task::spawn_blocking(move || leave.check(verifying)).await {
+            Ok(Checked::Right(next)) => Ok(next),
+            Ok(Checked::Wrong { next, failures }) => {
+                // Before the answer: after it, a client would only have to connect again.
+                self.unless_stopping(tokio::time::sleep(pause(failures))).await?;
+                Ok(next)
+            }
+            Err(error) => {
+                tracing::error!(client = %self.client, listener = %self.door.settings.name, %error, "checking a login failed");
+                Err(End::Gone)
+            }
+        }
+    }
+
+    /// Waits, unless the relay is stopping.
+    async fn unless_stopping<T>(&self, wait: impl Future<Output = T>) -> Result<T, End> {
+        tokio::select! {
+            biased;
+            () = self.door.group.stopping() => Err(End::Farewell(Farewell::Stopping)),
+            waited = wait => Ok(waited),
+        }
     }
 
     async fn finish(mut self, end: End) {
@@ -136,9 +170,7 @@ impl Talk {
             End::Gone | End::Closing(Closing::Quit) | End::Farewell(_) => {
                 tracing::debug!(%client, listener, reason = %end, "ended session")
             }
-            End::Closing(_) | End::Foreign(_) => {
-                tracing::warn!(%client, listener, reason = %end, remedy = end.remedy(), "refused client");
-            }
+            End::Closing(_) | End::Foreign(_) => self.door.log_refused_client(client, end),
         }
         if let End::Farewell(why) = end {
             self.connection.say(&why.reply());
@@ -149,5 +181,15 @@ impl Talk {
             End::Closing(Closing::Quit) if self.connection.input.is_empty() => self.connection.flush().await,
             End::Closing(_) | End::Farewell(_) | End::Foreign(_) => self.connection.close().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_limit() {
+        assert_eq!([1, 2, 3, 4, 5, 6, u32::MAX].map(|failures| pause(failures).as_secs()), [1, 2, 4, 8, 10, 10, 10]);
     }
 }

@@ -1,11 +1,18 @@
 //! AUTH (RFC 4954): LOGIN and PLAIN, as far as a conversation goes without looking at a password.
 
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
 use crate::secret::Secret;
 use crate::smtp::sasl::{self, Credentials, Malformed};
 use crate::smtp::{self, Command};
 
 use super::conversation::Conversation;
-use super::{Auth, Conditions, Next, Session, State, Transaction, login, replies};
+use super::{Auth, Closing, Conditions, Next, Scratch, Session, State, Transaction, login, replies};
+
+/// Failed logins in one conversation before it is ended by the next: people mistype a password once or twice, and a
+/// device with the wrong one does not find the right one.
+const FAILED_LOGINS: u32 = 5;
 
 /// What a 334 has asked for.
 #[derive(Debug)]
@@ -26,8 +33,56 @@ pub(super) enum Exchange {
 pub struct Verifying {
     conversation: Conversation,
     credentials: Credentials,
-    /// The hash of this user's password, when there is such a user.
-    hash: Option<String>,
+    against: Against,
+}
+
+/// What a password is checked against.
+#[derive(Debug)]
+enum Against {
+    /// The hash of this user's password.
+    User(String),
+    /// The hash of somebody else's, because there is no such user: the time that an answer takes must not tell who exists.
+    Decoy(String),
+    /// Nobody has a password.
+    Nothing,
+}
+
+impl Against {
+    /// Where users have hashes of several kinds, a name that does not exist always meets the same one: which, depends on the
+    /// map's random state, so it cannot be told from outside.
+    fn of(name: &str, users: &HashMap<String, String>) -> Self {
+        if let Some(hash) = users.get(name) {
+            return Self::User(hash.clone());
+        }
+        let number = users.hasher().hash_one(name).checked_rem(users.len() as u64);
+        let decoy = number.and_then(|number| users.values().nth(number as usize));
+        decoy.map_or(Self::Nothing, |hash| Self::Decoy(hash.clone()))
+    }
+
+    fn is_met_by(&self, password: &Secret, scratch: &mut Scratch) -> bool {
+        match self {
+            Self::User(hash) => login::matches(password, hash, scratch),
+            Self::Decoy(hash) => {
+                login::matches(password, hash, scratch);
+                false
+            }
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// What the check of a password came to.
+#[derive(Debug)]
+pub enum Checked {
+    /// It is right.
+    Right(Next),
+    /// It is wrong. Whoever answers does so after a pause that grows, so that guessing takes long.
+    Wrong {
+        /// The answer.
+        next: Next,
+        /// Failed logins in this conversation, with this one.
+        failures: u32,
+    },
 }
 
 impl Conversation {
@@ -69,6 +124,17 @@ impl Conversation {
         }
     }
 
+    /// Counts a failed login, which is an error, too.
+    fn fail_login(mut self) -> Checked {
+        self.failed_logins += 1;
+        let failures = self.failed_logins;
+        let next = match failures > FAILED_LOGINS {
+            true => Next::Close(replies::too_many_errors(), Closing::FailedLogins),
+            false => self.complain(Transaction::None, replies::wrong_login()),
+        };
+        Checked::Wrong { next, failures }
+    }
+
     fn step(self, exchange: Exchange, response: &[u8]) -> Result<Next, (Self, Malformed)> {
         match exchange {
             Exchange::LoginName => match sasl::decode_login(response) {
@@ -100,8 +166,8 @@ impl Conversation {
             Auth::None => self.complain(Transaction::None, replies::no_login_needed()),
             Auth::AcceptAny => self.go_on(Transaction::None, replies::logged_in()),
             Auth::Users(users) => {
-                let hash = users.get(&credentials.username).cloned();
-                Next::Verify(Verifying { conversation: self, credentials, hash })
+                let against = Against::of(&credentials.username, users);
+                Next::Verify(Verifying { conversation: self, credentials, against })
             }
         }
     }
@@ -110,12 +176,44 @@ impl Conversation {
 impl Verifying {
     /// Checks the password and goes on. Takes tens of milliseconds of a processor on purpose (argon2, bcrypt):
     /// not to be called where others wait their turn.
-    pub fn verify(self) -> Next {
-        let Self { mut conversation, credentials, hash } = self;
-        if !login::matches(&credentials.password, hash.as_deref()) {
-            return conversation.complain(Transaction::None, replies::wrong_login());
+    pub fn verify(self, scratch: &mut Scratch) -> Checked {
+        let Self { mut conversation, credentials, against } = self;
+        if !against.is_met_by(&credentials.password, scratch) {
+            return conversation.fail_login();
         }
         conversation.introduction.login = Some(credentials.username);
-        conversation.go_on(Transaction::None, replies::logged_in())
+        Checked::Right(conversation.go_on(Transaction::None, replies::logged_in()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_does_not_exist_costs_as_much_as_one_that_does() {
+        let bcrypt = bcrypt::hash("geheim", 4).unwrap();
+        let users = HashMap::from([("scanner".to_owned(), bcrypt.clone())]);
+        let mut scratch = Scratch::default();
+        for (name, met) in [("scanner", true), ("nobody", false)] {
+            let against = Against::of(name, &users);
+            let (Against::User(hash) | Against::Decoy(hash)) = &against else { panic!("{name} is checked against nothing") };
+            assert_eq!(*hash, bcrypt, "{name}");
+            assert_eq!(against.is_met_by(&Secret::new("geheim"), &mut scratch), met, "{name}");
+        }
+        assert!(!Against::of("nobody", &HashMap::new()).is_met_by(&Secret::new("geheim"), &mut scratch));
+    }
+
+    #[test]
+    fn among_several_kinds_of_hash_a_name_always_meets_the_same() {
+        let users: HashMap<_, _> = (0..50).map(|number| (number.to_string(), format!("hash {number}"))).collect();
+        let decoys: Vec<_> = (100..200)
+            .map(|number| {
+                let of = || format!("{:?}", Against::of(&number.to_string(), &users));
+                assert_eq!(of(), of());
+                of()
+            })
+            .collect();
+        assert!(decoys.iter().any(|decoy| *decoy != decoys[0]), "the first user stands for all");
     }
 }

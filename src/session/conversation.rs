@@ -13,12 +13,13 @@ use super::{Auth, Closing, Conditions, Introduction, Next, Policy, Receiving, Se
 pub(super) struct Conversation {
     pub(super) policy: Arc<Policy>,
     pub(super) introduction: Introduction,
+    pub(super) failed_logins: u32,
     errors: u32,
 }
 
 impl Conversation {
     pub(super) fn new(policy: Arc<Policy>) -> Self {
-        Self { policy, introduction: Introduction::default(), errors: 0 }
+        Self { policy, introduction: Introduction::default(), failed_logins: 0, errors: 0 }
     }
 
     pub(super) fn into_session(self, transaction: Transaction) -> Session {

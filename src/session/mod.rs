@@ -19,7 +19,8 @@ use std::sync::Arc;
 use crate::message::{Mailbox, ReversePath};
 use crate::smtp::{Line, Reply};
 
-pub use auth::Verifying;
+pub use auth::{Checked, Verifying};
+pub use login::Scratch;
 pub use receiving::{Receiving, Refusal};
 pub use replies::Farewell;
 
@@ -130,7 +131,7 @@ pub enum Next {
 }
 
 /// Why the session ended itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
     /// The client said QUIT.
     Quit,
@@ -140,6 +141,8 @@ pub enum Closing {
     Bdat,
     /// The client made more errors than the policy allows.
     TooManyErrors,
+    /// The client gave too many wrong names or passwords.
+    FailedLogins,
 }
 
 impl Session {

@@ -9,7 +9,7 @@ use crate::smtp::{CommandError, Enhanced, Reply};
 use super::{Auth, Policy, Refusal};
 
 /// Why a conversation ends although the client did not ask for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Farewell {
     /// The client was silent for too long.
     Idle,

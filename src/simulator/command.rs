@@ -235,7 +235,7 @@ mod tests {
             Ok(Command::Mail(Sender { path, size: Some(1234), body: BodyType::EightBit, smtputf8: true }))
         );
         assert!(matches!(parse(b"Mail From:<>"), Ok(Command::Mail(Sender { path: ReversePath::Null, .. }))));
-        assert!(matches!(parse(b"RCPT TO:<\"a>b\"@c.example> NOTIFY=NEVER"), Ok(Command::Rcpt(_))));
+        assert!(matches!(parse(b"RCPT TO:<\"a b\"@c.example> NOTIFY=NEVER"), Ok(Command::Rcpt(_))));
         assert!(matches!(parse("MAIL FROM:<dör@büro.example> SMTPUTF8".as_bytes()), Ok(Command::Mail(_))));
     }
 
