@@ -49,7 +49,7 @@ pub enum Request {
 pub enum Answer {
     /// A page of the queue.
     Queue {
-        /// At most [`PAGE`], with at most [`PAGE_RECIPIENTS`]; at least one if there is any.
+        /// At most [`PAGE`], with at most `PAGE_RECIPIENTS`; at least one if there is any.
         entries: Vec<Listed>,
         /// Whether there are more.
         more: bool,
