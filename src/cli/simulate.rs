@@ -25,10 +25,10 @@ pub(super) struct Arguments {
     /// Where the relay of that configuration listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2525")]
     listener: SocketAddr,
-    /// The mailbox that signs in, with OAuth or the password `rehearsal-password` [default: scanner@contoso.com]
+    /// The mailbox that signs in, with OAuth or the password `rehearsal-password`; by default scanner@contoso.com
     #[arg(long, value_name = "ADDRESS")]
     mailbox: Option<Mailbox>,
-    /// An address that the mailbox may send as; may be repeated [default: noreply@, alerts@ and info@contoso.com]
+    /// An address that the mailbox may send as; may be repeated; by default noreply@, alerts@ and info@contoso.com
     #[arg(long = "alias", value_name = "ADDRESS")]
     aliases: Vec<Mailbox>,
     /// What is to go wrong, as in `--fault smtp-auth-off-mailbox` or `--fault drop=final*2`; may be repeated. `--help` lists all
