@@ -29,7 +29,7 @@ use crate::spool::disk::{Step, failed};
 /// log saves writing pages that change again soon; it costs disk, and time to read after a crash.
 const LOG_LIMIT: u64 = 16 << 20;
 /// What a commit writes beside the content: the pages of tables and indexes, roughly.
-const PAGES_OF_ENTRY: u64 = 4096;
+const PAGES_OF_ENTRY: u64 = 8192;
 /// How long nobody must want anything before the log is moved and the file is made smaller.
 const REST: Duration = Duration::from_secs(1);
 /// The pause between two tries to mend the database.
@@ -37,9 +37,9 @@ const MEND: Duration = Duration::from_secs(1);
 /// The pause between two steps of making the file smaller, for the sake of others on the same disk.
 const COMPACT: Duration = Duration::from_millis(20);
 /// Pages that one such step gives back: some milliseconds of work.
-const COMPACT_PAGES: u32 = 512;
+const COMPACT_PAGES: u32 = 256;
 /// Free pages that are kept for what comes: 16 MB.
-const SPARE_PAGES: i64 = 4096;
+const SPARE_PAGES: i64 = 2048;
 /// Uses of the limits are kept a little over the day that the longest limit looks back.
 const USAGE_KEPT: Duration = Duration::from_secs(25 * 3600);
 /// How often what is older is forgotten.

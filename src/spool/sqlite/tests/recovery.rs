@@ -136,7 +136,7 @@ async fn a_damaged_body_is_found_when_it_is_loaded_and_kept() {
 #[tokio::test]
 async fn a_corrupt_database_is_set_aside_with_its_bodies() {
     let ruins: [fn(&mut Vec<u8>); 3] =
-        [|octets| octets[..100].fill(b'!'), |octets| octets[4096..].fill(0xff), |octets| octets.truncate(5000)];
+        [|octets| octets[..100].fill(b'!'), |octets| octets[8192..].fill(0xff), |octets| octets.truncate(5000)];
     for ruin in ruins {
         let dir = tempfile::tempdir().unwrap();
         let (spool, _) = open(dir.path());
