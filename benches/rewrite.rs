@@ -34,6 +34,7 @@ fn rewrite_header(bencher: Bencher<'_, '_>) {
         helo: Some("copier".into()),
         esmtp: true,
         login: None,
+        charset: None,
         received,
     };
     let envelope = Envelope { sender: ReversePath::Null, recipients: vec![mailbox("a@b.test")], smtputf8: false };

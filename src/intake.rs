@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::message::{Envelope, HeaderTooLarge, Origin, Receipt, Splitter};
+use crate::message::{Envelope, HeaderTooLarge, Origin, Receipt, Repairs, Split, Splitter};
 use crate::senders::{NoRule, Senders};
 use crate::spool::{BodyWriter, Due, NewEntry, Spool};
 
@@ -95,6 +95,8 @@ pub struct Accepted {
     pub account: crate::message::AccountName,
     /// Octets of header and body.
     pub size: u64,
+    /// What was wrong with it, and is mended by the time it leaves; for the log.
+    pub repairs: Repairs,
 }
 
 impl Incoming {
@@ -111,10 +113,11 @@ impl Incoming {
         Ok(())
     }
 
-    /// Decides and stores. The receipt is there when the message is safe.
-    pub async fn finish(self) -> Result<Accepted, Refusal> {
+    /// Decides and stores; `mended` says what was mended on the way here. The receipt is there when the message is safe.
+    pub async fn finish(self, mended: Repairs) -> Result<Accepted, Refusal> {
         let Self { intake, origin, envelope, splitter, body } = self;
-        let (header, facts) = splitter.finish();
+        let Split { header, facts, mut repairs } = splitter.finish();
+        repairs.extend(&mended);
         let hops = header.fields().filter(|field| field.is("Received")).count();
         if hops > HOPS {
             return Err(Refusal::Loop { hops });
@@ -125,9 +128,9 @@ impl Incoming {
         let (account, from) = (decision.account.clone(), decision.identity.from.clone());
         let recipients = u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX);
         let at = origin.received;
-        let receipt = intake.spool.store(NewEntry { origin, envelope, header, facts, decision }, body).await?;
+        let receipt = intake.spool.store(NewEntry { origin, envelope, header, facts, repairs: repairs.clone(), decision }, body).await?;
         // A full channel loses nothing: the scheduler looks into the spool as well.
         let _ = intake.arrivals.try_send(Due { id: receipt.entry(), account: account.clone(), at, attempts: 0, recipients });
-        Ok(Accepted { receipt, rule, from, account, size })
+        Ok(Accepted { receipt, rule, from, account, size, repairs })
     }
 }

@@ -1,7 +1,7 @@
 //! Messages as a scanner's, ready to be stored.
 
 use mailferry::clock::Timestamp;
-use mailferry::message::{AccountName, BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin};
+use mailferry::message::{AccountName, BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin, Repairs};
 use mailferry::message::{ReplyTo, ReversePath};
 use mailferry::spool::NewEntry;
 
@@ -20,6 +20,7 @@ pub(crate) fn message(size: u64, received: Timestamp) -> NewEntry {
             helo: Some("copier-2".into()),
             esmtp: true,
             login: None,
+            charset: None,
             received,
         },
         envelope: Envelope {
@@ -32,6 +33,7 @@ pub(crate) fn message(size: u64, received: Timestamp) -> NewEntry {
                Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@old.local>\r\nMIME-Version: 1.0\r\n\
                Content-Type: multipart/mixed; boundary=\"=_scan\"\r\n"[..],
         ),
+        repairs: Repairs::none(),
         facts: BodyFacts { size, longest_line: 76, ..BodyFacts::default() },
         decision: Decision {
             account: account(),

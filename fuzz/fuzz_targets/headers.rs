@@ -24,7 +24,8 @@ fn header_of(message: &[u8]) -> Option<(HeaderBlock, BodyFacts)> {
     let (mut reader, mut splitter, mut content) = (ContentReader::new(), Splitter::new(), Vec::new());
     reader.push(&[message, b"\r\n.\r\n"].concat(), &mut content);
     splitter.push(&content).ok()?;
-    Some(splitter.finish())
+    let split = splitter.finish();
+    Some((split.header, split.facts))
 }
 
 fn origin(choices: u8, helo: &[u8]) -> Origin {
@@ -34,6 +35,7 @@ fn origin(choices: u8, helo: &[u8]) -> Origin {
         helo: (!helo.is_empty()).then(|| String::from_utf8_lossy(helo).into_owned()),
         esmtp: choices & 2 == 0,
         login: (choices & 4 != 0).then(|| "user".into()),
+        charset: None,
         received: RECEIVED,
     }
 }

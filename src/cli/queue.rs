@@ -212,6 +212,9 @@ fn in_words(entry: &Shown) -> String {
     rows.push(("mail from", safe(&entry.envelope_from)));
     rows.push(("sent as", format!("{} by account {}", safe(&listed.from), listed.account)));
     rows.push(("attempts", listed.attempts.to_string()));
+    if !entry.repairs.is_empty() {
+        rows.push(("repaired", entry.repairs.to_string()));
+    }
     rows.extend(entry.body_file.iter().map(|file| ("body file", file.clone())));
     rows.extend(entry.header.iter().map(|(name, value)| ("header", format!("{}: {}", safe(name), safe(value)))));
     let mut text: Vec<String> = rows.into_iter().map(|(name, value)| format!("{name:<10} {value}")).collect();

@@ -142,7 +142,9 @@ fn in_words(error: &SpoolError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath};
+    use crate::message::{
+        BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin, Repairs, ReplyTo, ReversePath,
+    };
     use crate::spool::{NewEntry, Settings, SqliteSpool};
 
     fn message(recipients: usize) -> NewEntry {
@@ -154,6 +156,7 @@ mod tests {
                 helo: None,
                 esmtp: true,
                 login: None,
+                charset: None,
                 received: Timestamp::from_millis(0),
             },
             envelope: Envelope {
@@ -162,6 +165,7 @@ mod tests {
                 smtputf8: false,
             },
             header: HeaderBlock::default(),
+            repairs: Repairs::none(),
             facts: BodyFacts::default(),
             decision: Decision {
                 account: AccountName::new("office"),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::delivery::{Advice, Failure, NextStep};
-use crate::message::{AccountName, EntryId, HeaderBlock};
+use crate::message::{AccountName, EntryId, HeaderBlock, Repairs};
 use crate::scheduler::LaneState;
 use crate::spool::{Entry, Progress, Recipient, State, Storage, Summary};
 
@@ -138,6 +138,9 @@ pub struct Shown {
     pub login: Option<String>,
     /// From, To, Cc, Subject, Date and Message-ID as the device sent them.
     pub header: Vec<(String, String)>,
+    /// What was wrong with the message and is mended when it is sent: names that are documented in docs/repairs.md.
+    #[serde(skip_serializing_if = "Repairs::is_empty", default)]
+    pub repairs: Repairs,
     /// The file of a large body; small ones are in the database.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub body_file: Option<String>,
@@ -306,6 +309,7 @@ impl Shown {
             helo: origin.helo,
             login: origin.login,
             header: shown_fields(&message.header),
+            repairs: message.repairs,
             body_file,
         }
     }

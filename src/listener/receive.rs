@@ -11,7 +11,7 @@ use crate::cause::chain;
 use crate::intake::{self, Accepted, Incoming, SpoolError};
 use crate::message::{Envelope, Mailbox, Origin};
 use crate::session::{self, Farewell, Receiving, Session};
-use crate::smtp::{ContentReader, LineEnds};
+use crate::smtp::ContentReader;
 
 use super::door::Talk;
 use super::end::End;
@@ -96,12 +96,12 @@ pub(super) async fn message(talk: &mut Talk, receiving: Receiving) -> Result<Ses
     let line_ends = arrival.reader.line_ends();
     // From here on nothing is waited for but the disk: the device may be gone, its message is kept.
     let stored = match arrival.fate {
-        Ok(incoming) => incoming.finish().await.map_err(Refused::Intake),
+        Ok(incoming) => incoming.finish(line_ends.repairs()).await.map_err(Refused::Intake),
         Err(refused) => Err(refused),
     };
     let (session, reply) = match stored {
         Ok(accepted) => {
-            log_accepted(talk, &receiving, &accepted, line_ends);
+            log_accepted(talk, &receiving, &accepted);
             receiving.queued(accepted.receipt)
         }
         Err(refused) => {
@@ -121,11 +121,12 @@ fn origin(talk: &Talk, receiving: &Receiving) -> Origin {
         helo: introduction.helo.clone(),
         esmtp: introduction.esmtp,
         login: introduction.login.clone(),
+        charset: None,
         received: talk.door.intake.clock().now(),
     }
 }
 
-fn log_accepted(talk: &Talk, receiving: &Receiving, accepted: &Accepted, line_ends: LineEnds) {
+fn log_accepted(talk: &Talk, receiving: &Receiving, accepted: &Accepted) {
     let Envelope { sender, recipients, .. } = receiving.envelope();
     tracing::info!(
         entry = %accepted.receipt.entry(),
@@ -140,7 +141,7 @@ fn log_accepted(talk: &Talk, receiving: &Receiving, accepted: &Accepted, line_en
         recipients = recipients.len(),
         to = %shown(recipients),
         size = accepted.size,
-        mended_lines = line_ends.bare_lf + line_ends.bare_cr + line_ends.extra_cr,
+        repaired = (!accepted.repairs.is_empty()).then(|| accepted.repairs.to_string()),
         "accepted"
     );
 }

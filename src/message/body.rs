@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::HeaderBlock;
 use super::header::begins_field;
+use super::{HeaderBlock, Repair, Repairs};
 
 /// What is known about a body without holding it. Noted once, while the message arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -16,8 +16,6 @@ pub struct BodyFacts {
     pub nul: bool,
     /// Octets of the longest line, its end not counted. RFC 5322 section 2.1.1 allows 998.
     pub longest_line: u64,
-    /// The device left out the empty line between header and body.
-    pub no_separator: bool,
 }
 
 /// Octets of header we take. Real ones have up to 10,000; Exchange's own limit is 256 KB.
@@ -37,6 +35,18 @@ pub struct Splitter {
     in_body: bool,
     line: u64,
     facts: BodyFacts,
+    repairs: Repairs,
+}
+
+/// A message in its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The header block.
+    pub header: HeaderBlock,
+    /// What was noted about the body.
+    pub facts: BodyFacts,
+    /// What was wrong with its shape.
+    pub repairs: Repairs,
 }
 
 /// The header block is larger than we take.
@@ -83,13 +93,14 @@ impl Splitter {
         }
         if start == 0 && begins_mbox(line) {
             self.header.clear();
+            self.repairs.note(Repair::MboxLine);
             return false;
         }
         let continues = start > 0 && matches!(line[0], b' ' | b'\t');
         if continues || begins_field(line) {
             return false;
         }
-        self.facts.no_separator = true;
+        self.repairs.note(Repair::NoSeparator);
         self.partial = self.header.len() - start;
         true
     }
@@ -127,9 +138,9 @@ impl Splitter {
         self.header.capacity()
     }
 
-    /// The header block and the facts, once the whole message has passed.
-    pub fn finish(self) -> (HeaderBlock, BodyFacts) {
-        (HeaderBlock::new(self.header), self.facts)
+    /// The parts, once the whole message has passed.
+    pub fn finish(self) -> Split {
+        Split { header: HeaderBlock::new(self.header), facts: self.facts, repairs: self.repairs }
     }
 }
 
@@ -143,20 +154,20 @@ fn begins_mbox(line: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn split(message: &str, chunk: usize) -> (String, String, BodyFacts) {
+    fn split(message: &str, chunk: usize) -> (String, String, Split) {
         let (mut splitter, mut body) = (Splitter::new(), Vec::new());
         for piece in message.as_bytes().chunks(chunk) {
             body.extend_from_slice(&splitter.push(piece).unwrap());
         }
-        let (header, facts) = splitter.finish();
+        let split = splitter.finish();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (text(header.as_bytes()), text(&body), facts)
+        (text(split.header.as_bytes()), text(&body), split)
     }
 
     #[track_caller]
     fn check(message: &str, header: &str, body: &str) {
         for chunk in [1, 2, 3, 5, 4096] {
-            let (found_header, found_body, facts) = split(message, chunk);
+            let (found_header, found_body, Split { facts, .. }) = split(message, chunk);
             assert_eq!((found_header.as_str(), found_body.as_str()), (header, body), "in chunks of {chunk}");
             assert_eq!(facts.size, body.len() as u64);
         }
@@ -176,8 +187,8 @@ mod tests {
         check("Subject: x\r\nThe disk is full.\r\nReally: yes\r\n", "Subject: x\r\n", "The disk is full.\r\nReally: yes\r\n");
         check("Just text\r\n", "", "Just text\r\n");
         check(" indented\r\n", "", " indented\r\n");
-        assert!(split("Just text\r\n", 4096).2.no_separator);
-        assert!(!split("A: b\r\n\r\nx\r\n", 4096).2.no_separator);
+        assert!(split("Just text\r\n", 4096).2.repairs.contains(Repair::NoSeparator));
+        assert!(split("A: b\r\n\r\nx\r\n", 4096).2.repairs.is_empty());
     }
 
     #[test]
@@ -190,9 +201,9 @@ mod tests {
     #[test]
     fn notes_what_the_body_holds() {
         for chunk in [1, 3, 4096] {
-            let (_, _, facts) = split("A: b\r\n\r\n12345\r\n\u{e9}\0\r\n123\r\n", chunk);
+            let (_, _, Split { facts, .. }) = split("A: b\r\n\r\n12345\r\n\u{e9}\0\r\n123\r\n", chunk);
             assert_eq!((facts.longest_line, facts.eight_bit, facts.nul), (5, true, true));
-            let (_, _, facts) = split("A: \u{e9}\r\n\r\nplain\r\n", chunk);
+            let (_, _, Split { facts, .. }) = split("A: \u{e9}\r\n\r\nplain\r\n", chunk);
             assert!(!facts.eight_bit && !facts.nul);
         }
     }

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use crate::clock::Timestamp;
 
+use super::Charset;
+
 /// What was known about the device and its conversation when a message arrived. It is kept with the
 /// entry, so that the decision about account and identity can be made again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -19,6 +21,9 @@ pub struct Origin {
     pub esmtp: bool,
     /// The name it signed in with, when it did.
     pub login: Option<String>,
+    /// The charset it writes when it does not say which, as the configuration has it for this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charset: Option<Charset>,
     /// When its message began.
     pub received: Timestamp,
 }

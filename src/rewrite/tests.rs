@@ -36,6 +36,7 @@ fn case(header: impl Into<Vec<u8>>) -> Case {
             helo: Some("copier".into()),
             esmtp: true,
             login: None,
+            charset: None,
             received: RECEIVED,
         },
         envelope: Envelope {
@@ -268,7 +269,7 @@ fn any_header() -> impl Strategy<Value = Vec<u8>> {
         let lines: String = fields.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
         let mut splitter = Splitter::new();
         splitter.push(lines.as_bytes()).unwrap();
-        splitter.finish().0.as_bytes().to_vec()
+        splitter.finish().header.as_bytes().to_vec()
     })
 }
 

@@ -11,7 +11,9 @@ use super::*;
 use crate::cause::Cause;
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::{Advice, Attempt, Attempted, Courier, Failure, Later, NextStep, Outcome, Report, Scope, Stage};
-use crate::message::{BodyFacts, Decision, DisplayName, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath};
+use crate::message::{
+    BodyFacts, Decision, DisplayName, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin, Repairs, ReplyTo, ReversePath,
+};
 use crate::spool::{
     BodyWriter, Due, Entry, NewEntry, Order, Record, Settings, Spool, SpoolError, SqliteSpool, State, Storage, Summary, Totals, Usage,
     WrittenBody,
@@ -191,10 +193,12 @@ async fn store(spool: &dyn Spool) -> EntryId {
             helo: None,
             esmtp: false,
             login: None,
+            charset: None,
             received: Clock::system().now(),
         },
         envelope: Envelope { sender: ReversePath::Null, recipients: vec![recipient()], smtputf8: false },
         header: HeaderBlock::new(&b"Subject: x\r\n"[..]),
+        repairs: Repairs::none(),
         facts: BodyFacts { size: 6, ..BodyFacts::default() },
         decision: Decision {
             account: AccountName::new(ACCOUNT),

@@ -34,6 +34,7 @@ fn decide(rules: &Senders, client: &str, mail_from: &str, header: &'static str) 
         helo: None,
         esmtp: true,
         login: None,
+        charset: None,
         received: Timestamp::from_millis(0),
     };
     let sender = match mail_from {

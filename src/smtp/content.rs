@@ -9,6 +9,8 @@
 
 use memchr::{memchr2, memmem};
 
+use crate::message::{Repair, Repairs};
+
 /// Line ends that had to be mended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LineEnds {
@@ -21,6 +23,15 @@ pub struct LineEnds {
 }
 
 impl LineEnds {
+    /// The kinds of it.
+    pub fn repairs(&self) -> Repairs {
+        let mut repairs = Repairs::none();
+        repairs.note_if(self.bare_lf > 0, Repair::BareLf);
+        repairs.note_if(self.bare_cr > 0, Repair::BareCr);
+        repairs.note_if(self.extra_cr > 0, Repair::ExtraCr);
+        repairs
+    }
+
     /// Whether nothing had to be mended.
     pub fn were_clean(&self) -> bool {
         *self == Self::default()

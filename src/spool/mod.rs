@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::delivery::{Body, Failure, Later};
-use crate::message::{AccountName, BodyFacts, Decision, EntryId, Envelope, HeaderBlock, Mailbox, Origin, Receipt};
+use crate::message::{AccountName, BodyFacts, Decision, EntryId, Envelope, HeaderBlock, Mailbox, Origin, Receipt, Repairs};
 
 /// Where a spool keeps its files, and how much it may use.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub struct NewEntry {
     pub header: HeaderBlock,
     /// What was noted about the body.
     pub facts: BodyFacts,
+    /// What was wrong with it, and is mended by the time it leaves.
+    pub repairs: Repairs,
     /// Which account sends it, and as whom.
     pub decision: Decision,
 }

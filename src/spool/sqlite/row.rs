@@ -10,7 +10,7 @@ use rusqlite::Row;
 
 use crate::clock::Timestamp;
 use crate::delivery::Body;
-use crate::message::{BodyFacts, Decision, EntryId, Envelope, HeaderBlock, Origin, ReversePath};
+use crate::message::{BodyFacts, Decision, EntryId, Envelope, HeaderBlock, Origin, Repairs, ReversePath};
 use crate::spool::body::body_path;
 use crate::spool::{Entry, NewEntry, Progress, Recipient, State, Summary};
 
@@ -22,6 +22,8 @@ struct Message<'a> {
     sender: Cow<'a, ReversePath>,
     smtputf8: bool,
     facts: Cow<'a, BodyFacts>,
+    #[serde(default, skip_serializing_if = "Repairs::is_empty")]
+    repairs: Cow<'a, Repairs>,
     decision: Cow<'a, Decision>,
 }
 
@@ -32,6 +34,7 @@ pub(super) fn encode_message(entry: &NewEntry) -> Result<String, serde_json::Err
         sender: Cow::Borrowed(&entry.envelope.sender),
         smtputf8: entry.envelope.smtputf8,
         facts: Cow::Borrowed(&entry.facts),
+        repairs: Cow::Borrowed(&entry.repairs),
         decision: Cow::Borrowed(&entry.decision),
     })
 }
@@ -149,6 +152,7 @@ fn whole(message: Message<'_>, recipients: &[Recipient], header: HeaderBlock) ->
         envelope,
         header,
         facts: message.facts.into_owned(),
+        repairs: message.repairs.into_owned(),
         decision: message.decision.into_owned(),
     }
 }

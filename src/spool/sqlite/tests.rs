@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::*;
 use crate::cause::Cause;
 use crate::delivery::{Body, Failure, NextStep, Scope, Stage};
-use crate::message::{BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath};
+use crate::message::{BodyFacts, Decision, DisplayName, Envelope, HeaderBlock, Identity, Mailbox, Origin, Repairs, ReplyTo, ReversePath};
 use crate::spool::{Progress, Recipient, State};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -40,6 +40,7 @@ fn message(account: &str, recipients: &[&str]) -> NewEntry {
             helo: Some("copier \"2\"".into()),
             esmtp: true,
             login: None,
+            charset: None,
             received: NOW,
         },
         envelope: Envelope {
@@ -48,6 +49,7 @@ fn message(account: &str, recipients: &[&str]) -> NewEntry {
             smtputf8: true,
         },
         header: HeaderBlock::new(HEADER),
+        repairs: Repairs::none(),
         facts: BodyFacts { size: 7, eight_bit: true, ..BodyFacts::default() },
         decision: Decision {
             account: AccountName::new(account),
