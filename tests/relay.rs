@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mailferry::app::Relay;
-use mailferry::control::protocol::{Answer, Health, Listed, Request};
+use mailferry::control::protocol::{Answer, Listed, Request};
 use mailferry::simulator::{Received, Rehearsal, Settings};
-use world::{Device, PATIENCE, World, rehearsal, send, until};
+use world::{Device, PATIENCE, World, health, rehearsal, send, until, until_empty};
 
 const COPIER: &str = "copier@printers.local";
 const SCAN: &str =
@@ -26,26 +26,11 @@ async fn scan(to: SocketAddr, recipients: &'static [&'static str]) -> String {
     on_thread(move || send(to, COPIER, recipients, SCAN).unwrap()).await
 }
 
-async fn health(relay: &Relay) -> Health {
-    match relay.desk().answer(Request::Health).await {
-        Answer::Health(health) => health,
-        other => panic!("{other:?}"),
-    }
-}
-
 async fn queue(relay: &Relay) -> Vec<Listed> {
     match relay.desk().answer(Request::QueueList { after: None }).await {
         Answer::Queue { entries, .. } => entries,
         other => panic!("{other:?}"),
     }
-}
-
-async fn until_empty(relay: &Relay) {
-    until("an empty queue", async || {
-        let health = health(relay).await;
-        health.waiting + health.held == 0
-    })
-    .await;
 }
 
 /// A header field of what arrived.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use mailferry::app::Relay;
 use mailferry::clock::Clock;
 use mailferry::config;
+use mailferry::control::protocol::{Answer, Health, Request};
 use std::sync::Arc;
 
 use mailferry::simulator::{Planned, Received, Rehearsal, Settings, Simulator};
@@ -46,6 +47,14 @@ impl World {
         Self { simulator, folder, config }
     }
 
+    /// Changes the relay's configuration before it is started.
+    pub(crate) fn edit_config(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        let changed = change(text.clone());
+        assert_ne!(changed, text, "nothing was changed");
+        std::fs::write(&self.config, changed).unwrap();
+    }
+
     /// Makes these go wrong, and nothing else.
     pub(crate) fn faults<const N: usize>(&self, faults: [&str; N]) {
         self.simulator.set_faults(faults.iter().map(|fault| fault.parse::<Planned>().unwrap()).collect());
@@ -71,6 +80,23 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
         assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// What the relay says of itself.
+pub(crate) async fn health(relay: &Relay) -> Health {
+    match relay.desk().answer(Request::Health).await {
+        Answer::Health(health) => health,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until every message is delivered.
+pub(crate) async fn until_empty(relay: &Relay) {
+    until("an empty queue", async || {
+        let health = health(relay).await;
+        health.waiting + health.held == 0
+    })
+    .await;
 }
 
 /// A relay in a process of its own, so that it can be killed.
