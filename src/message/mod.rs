@@ -5,6 +5,7 @@
 mod address;
 mod author;
 mod body;
+mod client;
 mod decision;
 mod envelope;
 mod header;
@@ -15,6 +16,7 @@ mod receipt;
 pub use address::{InvalidMailbox, Mailbox};
 pub use author::Author;
 pub use body::{BodyFacts, HeaderTooLarge, Splitter};
+pub use client::{Client, InvalidClient, Process};
 pub use decision::{AccountName, Decision, DisplayName, Identity, ReplyTo};
 pub use envelope::{Envelope, ReversePath};
 pub use header::{Field, HeaderBlock};
