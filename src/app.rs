@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
 
@@ -129,14 +130,16 @@ impl Relay {
         let names = listeners.iter().map(SocketAddr::to_string).collect();
         let desk = Desk::new(spool.clone(), clock.clone(), advice).of_running(names, scheduler.status(), arrivals_in.clone());
         control::serve(&config.spool.dir, desk.clone(), &groups.control)?;
+        let intake = Intake::new(spool.clone(), Arc::new(config.senders), clock, arrivals_in);
+        let mut metrics = Registry::with_prefix("mailferry");
+        intake.counts().register(&mut metrics);
         let http = match config.http {
-            Some(address) => Some(status::serve(address, desk.clone(), &groups.control).await?),
+            Some(address) => Some(status::serve(address, desk.clone(), metrics, &groups.control).await?),
             None => None,
         };
 
         let stopping = groups.scheduler.clone();
         groups.scheduler.spawn(async move { scheduler.run(stopping.stopping()).await });
-        let intake = Intake::new(spool.clone(), Arc::new(config.senders), clock, arrivals_in);
         let connections = Connections::new(config.limits.connections);
         for listener in bound {
             listener.serve(intake.clone(), connections.clone(), &groups.listeners);

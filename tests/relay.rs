@@ -321,11 +321,34 @@ async fn a_probe_is_answered_among_connections_that_say_nothing() {
     relay.stop().await;
 }
 
-/// Asks as an impatient prober does; the answer ends with the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_which_device_sends_what() {
+    let http = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let world = World::with(Settings::default(), &Rehearsal { http, ..rehearsal() }).await;
+    let relay = world.relay().await;
+    let (to, address) = (relay.listeners()[0], relay.http().unwrap());
+    let (shown, refused) = on_thread(move || {
+        send(to, COPIER, &["anna@example.com"], "From: copier@printers.local\r\nSubject: Scan\nTo: anna@example.com\r\n\r\nx\r\n").unwrap();
+        (ask(address, "/metrics", "localhost:8025"), ask(address, "/metrics", "evil.example"))
+    })
+    .await;
+    assert!(shown.contains("\nmailferry_messages_accepted_total{client=\"127.0.0.1\"} 1\n"), "{shown}");
+    assert!(shown.contains("\nmailferry_message_repairs_total{client=\"127.0.0.1\",repair=\"bare-lf\"} 1\n"), "{shown}");
+    assert!(shown.contains("application/openmetrics-text") && shown.ends_with("# EOF\n"), "{shown}");
+    assert!(refused.starts_with("HTTP/1.1 421 "), "{refused}");
+    relay.stop().await;
+}
+
+/// Asks as an impatient prober does.
 fn probe(address: SocketAddr, path: &str) -> String {
+    ask(address, path, "relay")
+}
+
+/// The answer ends with the connection.
+fn ask(address: SocketAddr, path: &str, host: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

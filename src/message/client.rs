@@ -28,6 +28,14 @@ pub struct Process {
 }
 
 impl Client {
+    /// The same without the number of its process, which is another one for each run of the same program.
+    pub fn without_process_id(self) -> Self {
+        match self {
+            Self::Local(Some(process)) => Self::Local(Some(Process { id: None, ..process })),
+            Self::Address(_) | Self::Local(None) => self,
+        }
+    }
+
     /// Its address, when it has one: lists of networks and rules about addresses speak of no other client.
     pub fn address(self) -> Option<IpAddr> {
         match self {

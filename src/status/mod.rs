@@ -1,4 +1,4 @@
-//! What orchestrators ask over HTTP: `/healthz` and `/readyz`. Reads, and changes nothing.
+//! What orchestrators and monitors ask over HTTP: `/healthz`, `/readyz` and `/metrics`. Reads, and changes nothing.
 //!
 //! `/healthz` says that the process is alive. `/readyz` says whether a device's message would be taken, and tells how the
 //! accounts are without letting that decide: an orchestrator would restart a relay that waits for a person.
@@ -8,15 +8,18 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
@@ -42,22 +45,29 @@ pub struct StatusError {
     source: io::Error,
 }
 
+/// What answers are made of.
+#[derive(Clone)]
+struct Sources {
+    desk: Desk,
+    metrics: Arc<Registry>,
+}
+
 /// Listens on `address` and answers there until the group stops; gives the address that was bound.
-pub async fn serve(address: SocketAddr, desk: Desk, group: &Group) -> Result<SocketAddr, StatusError> {
+pub async fn serve(address: SocketAddr, desk: Desk, metrics: Registry, group: &Group) -> Result<SocketAddr, StatusError> {
     let failed = |source| StatusError { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let tasks = group.clone();
+    let (tasks, sources) = (group.clone(), Sources { desk, metrics: Arc::new(metrics) });
     group.spawn(async move {
         tokio::select! {
             () = tasks.stopping() => {}
-            () = accept(&listener, &desk, &tasks) => {}
+            () = accept(&listener, &sources, &tasks) => {}
         }
     });
     Ok(bound)
 }
 
-async fn accept(listener: &TcpListener, desk: &Desk, group: &Group) {
+async fn accept(listener: &TcpListener, sources: &Sources, group: &Group) {
     // The oldest first; a connection ends when its sender is dropped.
     let mut open: VecDeque<oneshot::Sender<Infallible>> = VecDeque::new();
     loop {
@@ -69,12 +79,12 @@ async fn accept(listener: &TcpListener, desk: &Desk, group: &Group) {
                 }
                 let (keep, dropped) = oneshot::channel();
                 open.push_back(keep);
-                let (desk, tasks) = (desk.clone(), group.clone());
+                let (sources, tasks) = (sources.clone(), group.clone());
                 group.spawn(async move {
                     tokio::select! {
                         () = tasks.stopping() => {}
                         _ = dropped => {}
-                        () = converse(stream, desk) => {}
+                        () = converse(stream, sources) => {}
                     }
                 });
             }
@@ -86,10 +96,10 @@ async fn accept(listener: &TcpListener, desk: &Desk, group: &Group) {
     }
 }
 
-async fn converse(stream: TcpStream, desk: Desk) {
+async fn converse(stream: TcpStream, sources: Sources) {
     let service = service_fn(move |request| {
-        let desk = desk.clone();
-        async move { Ok::<_, Infallible>(respond(&request, &desk).await) }
+        let sources = sources.clone();
+        async move { Ok::<_, Infallible>(respond(&request, &sources).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -101,14 +111,16 @@ async fn converse(stream: TcpStream, desk: Desk) {
     let _ = tokio::time::timeout(CONNECTION_AGE, connection).await;
 }
 
-async fn respond(request: &Request<Incoming>, desk: &Desk) -> Response<Full<Bytes>> {
+async fn respond(request: &Request<Incoming>, sources: &Sources) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET and HEAD are answered here\n".into());
     }
     match request.uri().path() {
         "/healthz" => answer(StatusCode::OK, "text/plain", "alive\n".into()),
-        "/readyz" => ready(desk).await,
-        _ => answer(StatusCode::NOT_FOUND, "text/plain", "here are /healthz and /readyz\n".into()),
+        "/readyz" => ready(&sources.desk).await,
+        "/metrics" if names_this_machine(request) => metrics(&sources.metrics),
+        "/metrics" => answer(StatusCode::MISDIRECTED_REQUEST, "text/plain", "ask for it as localhost, or by an address\n".into()),
+        _ => answer(StatusCode::NOT_FOUND, "text/plain", "here are /healthz, /readyz and /metrics\n".into()),
     }
 }
 
@@ -121,6 +133,24 @@ async fn ready(desk: &Desk) -> Response<Full<Bytes>> {
                 .map_or_else(|error| unavailable(error.to_string()), |text| answer(code, "application/json", text + "\n"))
         }
         Err(error) => unavailable(error.to_string()),
+    }
+}
+
+/// Whether the Host header is one that only who means this machine writes. A web page could have its own name point to
+/// 127.0.0.1 and read with its visitor's browser what is answered here (DNS rebinding).
+fn names_this_machine(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|c| c.is_ascii_digit())).map_or(host, |(host, _)| host);
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
+
+/// The OpenMetrics text format, which Prometheus reads, too.
+fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
+    let mut shown = String::new();
+    match text::encode(&mut shown, registry) {
+        Ok(()) => answer(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", shown),
+        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("cannot write the metrics: {error}\n")),
     }
 }
 

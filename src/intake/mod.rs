@@ -3,6 +3,8 @@
 //! It takes a message as it arrives, decides account and identity once the header is there, and stores it.
 //! It knows neither SMTP nor when the message will be sent.
 
+mod counts;
+
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -11,6 +13,8 @@ use crate::clock::Clock;
 use crate::message::{Envelope, HeaderTooLarge, Origin, Receipt, Repairs, Split, Splitter};
 use crate::senders::{NoRule, Senders};
 use crate::spool::{BodyWriter, Due, NewEntry, Spool};
+
+pub use counts::Counts;
 
 // What it says about storing is the spool's word: whoever asks here need not know the spool.
 pub use crate::spool::{SpoolError, Storage};
@@ -25,6 +29,7 @@ pub struct Intake {
     senders: Arc<Senders>,
     clock: Clock,
     arrivals: mpsc::Sender<Due>,
+    counts: Counts,
 }
 
 /// Why a message was not taken. The session chooses the reply; the log tells the whole chain.
@@ -54,7 +59,7 @@ impl Intake {
     /// An intake that stores in `spool` and tells `arrivals` of each new entry, as far as there is room: who
     /// listens there looks into the spool anyhow.
     pub fn new(spool: Arc<dyn Spool>, senders: Arc<Senders>, clock: Clock, arrivals: mpsc::Sender<Due>) -> Self {
-        Self { spool, senders, clock, arrivals }
+        Self { spool, senders, clock, arrivals, counts: Counts::default() }
     }
 
     /// Whether a message could be taken now.
@@ -65,6 +70,11 @@ impl Intake {
     /// The clock by which messages are received.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// What was accepted since the start.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Begins a message.
@@ -127,8 +137,9 @@ impl Incoming {
         let size = header.as_bytes().len() as u64 + facts.size;
         let (account, from) = (decision.account.clone(), decision.identity.from.clone());
         let recipients = u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX);
-        let at = origin.received;
+        let (at, client) = (origin.received, origin.client);
         let receipt = intake.spool.store(NewEntry { origin, envelope, header, facts, repairs: repairs.clone(), decision }, body).await?;
+        intake.counts.count(client, &repairs);
         // A full channel loses nothing: the scheduler looks into the spool as well.
         let _ = intake.arrivals.try_send(Due { id: receipt.entry(), account: account.clone(), at, attempts: 0, recipients });
         Ok(Accepted { receipt, rule, from, account, size, repairs })
