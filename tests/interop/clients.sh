@@ -86,12 +86,52 @@ msmtp_file() {
   arrived msmtp@example.com --name Copier --same "$clients/lf.eml"
 }
 
+esmtp_settings() {
+  needs esmtp
+  printf 'hostname = 127.0.0.1:%s\nstarttls = disabled\n' "$port" >"$clients/esmtprc"
+  chmod 600 "$clients/esmtprc"
+}
+
+esmtp_file() {
+  esmtp_settings
+  esmtp -C "$clients/esmtprc" -f copier@printers.local esmtp@example.com <"$clients/lf.eml"
+  arrived esmtp@example.com --name Copier --same "$clients/lf.eml"
+}
+
+bsd_mailx() {
+  needs bsd-mailx
+  esmtp_settings
+  printf '#!/bin/sh\nexec esmtp -C %q "$@"\n' "$clients/esmtprc" >"$clients/sendmail"
+  chmod 755 "$clients/sendmail"
+  echo "set sendmail=$clients/sendmail" >"$clients/mailrc"
+  MAILRC=$clients/mailrc bsd-mailx -n -s scan -r copier@printers.local -a "Content-Type: text/plain; charset=utf-8" \
+    bsd-mailx@example.com <"$clients/text"
+  arrived bsd-mailx@example.com --subject scan --text "$clients/text"
+}
+
 s_nail() {
   needs s-nail
   MAILRC=/dev/null s-nail -n -S v15-compat -S "mta=smtp://127.0.0.1:$port" -S smtp-config=-all,ehlo -S smtp-auth=none \
     -S ttycharset=utf-8 -S sendcharsets=utf-8 -r "$author <copier@printers.local>" -s "$subject" -a "$clients/scan.pdf" \
     s-nail@example.com <"$clients/text"
   arrived s-nail@example.com --name "$author" --subject "$subject" --text "$clients/text" --attachment "$clients/scan.pdf"
+}
+
+mutt_batch() {
+  needs mutt
+  HOME=$clients/home mutt -n -F /dev/null -e "set smtp_url=smtp://127.0.0.1:$port ssl_force_tls=no copy=no charset=utf-8" \
+    -e "set use_from=yes use_envelope_from=yes from=copier@printers.local realname='$author'" -s "$subject" -a "$clients/scan.pdf" -- \
+    mutt@example.com mutt-second@example.com <"$clients/text"
+  arrived mutt@example.com,mutt-second@example.com --name "$author" --subject "$subject" --text "$clients/text" \
+    --attachment "$clients/scan.pdf"
+}
+
+mailutils_mail() {
+  needs mail.mailutils
+  # It writes no From at all, letters beyond ASCII in a subject as raw octets, and one Content-Type for text and attachment.
+  HOME=$clients/home mail.mailutils --no-config -E "set sendmail=smtp://127.0.0.1:$port" -E "set nodot" -r copier@printers.local \
+    -s scan --content-type="text/plain; charset=utf-8" --attach="$clients/scan.pdf" mailutils@example.com <"$clients/text"
+  arrived mailutils@example.com --subject scan --text "$clients/text" --attachment "$clients/scan.pdf"
 }
 
 send_email() {
@@ -116,6 +156,10 @@ check "client: swaks, HELO with a name that is none" swaks_helo
 check "client: curl, CRLF file" curl_file crlf
 check "client: curl, LF file" curl_file lf
 check "client: msmtp" msmtp_file
+check "client: esmtp" esmtp_file
+check "client: bsd-mailx, through esmtp" bsd_mailx
 check "client: s-nail" s_nail
+check "client: mutt" mutt_batch
+check "client: mailutils" mailutils_mail
 check "client: sendemail" send_email
 check "client: smtp-source, 200 messages over 10 connections" smtp_source
