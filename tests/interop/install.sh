@@ -58,7 +58,7 @@ elsewhere=()
 command -v node >/dev/null || elsewhere+=(nodejs npm)
 command -v javac >/dev/null || elsewhere+=(default-jdk-headless)
 command -v go >/dev/null || elsewhere+=(golang-go)
-install_debian openssl swaks curl msmtp s-nail sendemail php-cli libphp-phpmailer postfix dovecot-core mutt bsd-mailx mailutils \
+install_debian openssl swaks curl msmtp s-nail sendemail php-cli libphp-phpmailer postfix dovecot-core git git-email mutt bsd-mailx mailutils \
   esmtp libmail-java ruby-mail libmime-lite-perl lua5.4 lua-socket tcllib mono-mcs "${elsewhere[@]}"
 install_libraries
 build_clients
