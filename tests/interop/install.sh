@@ -47,7 +47,8 @@ build_clients() {
   built "$tools/lettre/debug/lettre-client" \
     cargo build --quiet --locked --manifest-path "$here/clients/lettre/Cargo.toml" --target-dir "$tools/lettre"
   # Nothing but the standard library, and nothing newer than what is installed.
-  GOCACHE=$tools/go-cache GOTOOLCHAIN=local CGO_ENABLED=0 built "$tools/net-smtp" go build -o "$tools/net-smtp" "$here/clients/net_smtp.go"
+  GOCACHE=$tools/go-cache GOTOOLCHAIN=local CGO_ENABLED=0 built "$tools/net-smtp" \
+    go build -o "$tools/net-smtp" "$here/clients/net_smtp.go"
   built "$tools/SmtpClient.exe" mcs -out:"$tools/SmtpClient.exe" "$here/clients/SmtpClient.cs"
 }
 
@@ -58,7 +59,7 @@ elsewhere=()
 command -v node >/dev/null || elsewhere+=(nodejs npm)
 command -v javac >/dev/null || elsewhere+=(default-jdk-headless)
 command -v go >/dev/null || elsewhere+=(golang-go)
-install_debian openssl swaks curl msmtp s-nail sendemail php-cli libphp-phpmailer postfix dovecot-core git git-email mutt bsd-mailx mailutils \
-  esmtp libmail-java ruby-mail libmime-lite-perl lua5.4 lua-socket tcllib mono-mcs "${elsewhere[@]}"
+install_debian openssl swaks curl msmtp s-nail sendemail php-cli libphp-phpmailer postfix dovecot-core git git-email mutt bsd-mailx \
+  mailutils esmtp libmail-java ruby-mail libmime-lite-perl lua5.4 lua-socket tcllib mono-mcs "${elsewhere[@]}"
 install_libraries
 build_clients
