@@ -1,7 +1,9 @@
-# Real clients into the relay, the simulated Microsoft 365 behind it. Sourced by `run`.
+# Programs of the command line into the relay, the simulated Microsoft 365 behind it. Sourced by `run`.
 
 clients=$work/clients
-mkdir -p "$clients"
+mkdir -p "$clients"/{sent,home}
+# As programs show them that can; the others get by with ASCII.
+subject="Prüfbericht Straße 7" author="Kopierer Büro"
 # Lines that begin with dots, that are dots, that are long; letters beyond ASCII.
 python3 - "$clients" <<'PYTHON'
 import random, sys
@@ -19,16 +21,33 @@ start "$clients/simulator" "$mailferry" simulate --dir "$clients" --save "$clien
 said "$clients/simulator" '(Rehearse) with it' >/dev/null
 sed -i -E 's/^( +)aliases: .*/&\n\1limits: { messages_per_minute: none }/' "$clients/mailferry.yaml"
 relay "$clients"
+# Clients speak through the tap, so that what arrived can be compared with every octet that they sent.
+start "$clients/tap" python3 "$here/tap.py" "$port" "$clients/sent"
+port=$(said "$clients/tap" '^listens ([0-9]+)')
 
-# arrived RECIPIENT HOW-TO-COMPARE…: one message for the recipient arrived, as the alias, and is what was sent.
+# files_for RECIPIENTS: the messages that arrived for these, which are separated by commas.
+files_for() {
+  # The addresses stand between "to" and the size, each with a comma behind it.
+  grep '^arrived: ' "$clients/simulator" | grep -n -F -e " ${1//,/, }," | sed "s|:.*|.eml|; s|^|$clients/mail/|"
+}
+
+has_arrived() { [ "$(files_for "$1" | wc -l)" -ge "$2" ]; }
+
+# all_arrived RECIPIENTS NUMBER HOW-TO-COMPARE…: so many messages for them arrived, each as the alias and as it was sent.
+all_arrived() {
+  local recipients=$1 wanted=$2 files
+  shift 2
+  within 60 has_arrived "$recipients" "$wanted" || { tail -3 "$clients/relay.out.err"; return 1; }
+  mapfile -t files < <(files_for "$recipients")
+  [ ${#files[@]} = "$wanted" ] || { echo "${#files[@]} messages are for $recipients"; return 1; }
+  python3 "$here/arrived.py" "${files[@]}" --from noreply@contoso.com --sent "$clients/sent/${recipients%%,*}"-*.eml "$@"
+}
+
+# arrived RECIPIENTS HOW-TO-COMPARE…: one message.
 arrived() {
-  local recipient=$1 numbers
+  local recipients=$1
   shift
-  # The address stands between "to" or a comma and a comma.
-  within 30 grep -q -e " $recipient," "$clients/simulator" || { tail -3 "$clients/relay.out.err"; return 1; }
-  numbers=$(grep '^arrived: ' "$clients/simulator" | grep -n -e " $recipient," | cut -d: -f1)
-  [ "$(wc -w <<<"$numbers")" = 1 ] || { echo "messages $numbers are all for $recipient"; return 1; }
-  python3 "$here/arrived.py" "$clients/mail/$numbers.eml" --from noreply@contoso.com "$@"
+  all_arrived "$recipients" 1 "$@"
 }
 
 swaks_plain() {
@@ -43,40 +62,76 @@ swaks_attachment() {
   swaks --silent 2 --server 127.0.0.1 --port "$port" --pipeline --from copier@printers.local \
     --to swaks-attachment@example.com,second@example.com --header "Subject: scan" --body "Here it is." \
     --attach-type application/pdf --attach "@$clients/scan.pdf"
-  arrived swaks-attachment@example.com --subject scan --attachment "$clients/scan.pdf"
+  arrived swaks-attachment@example.com,second@example.com --subject scan --attachment "$clients/scan.pdf"
 }
 
 swaks_helo() {
   needs swaks
   swaks --silent 2 --server 127.0.0.1 --port "$port" --protocol SMTP --helo "Copier 2nd floor" --from copier@printers.local \
     --to swaks-helo@example.com --data "@$clients/lf.eml"
-  arrived swaks-helo@example.com --same "$clients/lf.eml"
+  arrived swaks-helo@example.com --name Copier --same "$clients/lf.eml"
 }
 
 curl_file() {
   needs curl
-  curl -sS "smtp://127.0.0.1:$port/copier" --mail-from copier@printers.local --mail-rcpt "curl-$1@example.com" -T "$clients/$1.eml"
-  arrived "curl-$1@example.com" --same "$clients/$1.eml"
+  curl -sS "smtp://127.0.0.1:$port/copier" --mail-from copier@printers.local --mail-rcpt "curl-$1@example.com" \
+    --mail-rcpt "curl-$1-second@example.com" -T "$clients/$1.eml"
+  arrived "curl-$1@example.com,curl-$1-second@example.com" --name Copier --same "$clients/$1.eml"
 }
 
 msmtp_file() {
   needs msmtp
   msmtp --file=/dev/null --host=127.0.0.1 --port="$port" --tls=off --auth=off --from=copier@printers.local msmtp@example.com \
     <"$clients/lf.eml"
-  arrived msmtp@example.com --same "$clients/lf.eml"
+  arrived msmtp@example.com --name Copier --same "$clients/lf.eml"
 }
 
-python_smtplib() {
-  needs python3
-  python3 "$here/clients/smtplib_$1.py" "$port" "smtplib-$1@example.com" "$clients/text" "$clients/scan.pdf"
-  arrived "smtplib-$1@example.com" --subject scan --text "$clients/text" --attachment "$clients/scan.pdf"
+esmtp_settings() {
+  needs esmtp
+  printf 'hostname = 127.0.0.1:%s\nstarttls = disabled\n' "$port" >"$clients/esmtprc"
+  chmod 600 "$clients/esmtprc"
+}
+
+esmtp_file() {
+  esmtp_settings
+  esmtp -C "$clients/esmtprc" -f copier@printers.local esmtp@example.com <"$clients/lf.eml"
+  arrived esmtp@example.com --name Copier --same "$clients/lf.eml"
+}
+
+bsd_mailx() {
+  needs bsd-mailx
+  esmtp_settings
+  printf '#!/bin/sh\nexec esmtp -C %q "$@"\n' "$clients/esmtprc" >"$clients/sendmail"
+  chmod 755 "$clients/sendmail"
+  echo "set sendmail=$clients/sendmail" >"$clients/mailrc"
+  MAILRC=$clients/mailrc bsd-mailx -n -s scan -r copier@printers.local -a "Content-Type: text/plain; charset=utf-8" \
+    bsd-mailx@example.com <"$clients/text"
+  arrived bsd-mailx@example.com --subject scan --text "$clients/text"
 }
 
 s_nail() {
   needs s-nail
-  MAILRC=/dev/null s-nail -n -S v15-compat -S "mta=smtp://127.0.0.1:$port" -S smtp-config=-all,ehlo -S smtp-auth=none -S ttycharset=utf-8 -S sendcharsets=utf-8 \
-    -r copier@printers.local -s scan -a "$clients/scan.pdf" s-nail@example.com <"$clients/text"
-  arrived s-nail@example.com --subject scan --text "$clients/text" --attachment "$clients/scan.pdf"
+  MAILRC=/dev/null s-nail -n -S v15-compat -S "mta=smtp://127.0.0.1:$port" -S smtp-config=-all,ehlo -S smtp-auth=none \
+    -S ttycharset=utf-8 -S sendcharsets=utf-8 -r "$author <copier@printers.local>" -s "$subject" -a "$clients/scan.pdf" \
+    s-nail@example.com <"$clients/text"
+  arrived s-nail@example.com --name "$author" --subject "$subject" --text "$clients/text" --attachment "$clients/scan.pdf"
+}
+
+mutt_batch() {
+  needs mutt
+  HOME=$clients/home mutt -n -F /dev/null -e "set smtp_url=smtp://127.0.0.1:$port ssl_force_tls=no copy=no charset=utf-8" \
+    -e "set use_from=yes use_envelope_from=yes from=copier@printers.local realname='$author'" -s "$subject" -a "$clients/scan.pdf" -- \
+    mutt@example.com mutt-second@example.com <"$clients/text"
+  arrived mutt@example.com,mutt-second@example.com --name "$author" --subject "$subject" --text "$clients/text" \
+    --attachment "$clients/scan.pdf"
+}
+
+mailutils_mail() {
+  needs mail.mailutils
+  # It writes no From at all, letters beyond ASCII in a subject as raw octets, and one Content-Type for text and attachment.
+  HOME=$clients/home mail.mailutils --no-config -E "set sendmail=smtp://127.0.0.1:$port" -E "set nodot" -r copier@printers.local \
+    -s scan --content-type="text/plain; charset=utf-8" --attach="$clients/scan.pdf" mailutils@example.com <"$clients/text"
+  arrived mailutils@example.com --subject scan --text "$clients/text" --attachment "$clients/scan.pdf"
 }
 
 send_email() {
@@ -88,26 +143,11 @@ send_email() {
   arrived sendemail@example.com --subject scan --text "$clients/undotted" --attachment "$clients/scan.pdf"
 }
 
-node_mailer() {
-  node_modules nodemailer
-  NODE_PATH=$tools/node_modules node "$here/clients/nodemailer.js" "$port" nodemailer@example.com "$clients/text" "$clients/scan.pdf"
-  arrived nodemailer@example.com --subject scan --text "$clients/text" --attachment "$clients/scan.pdf"
-}
-
-php_mailer() {
-  needs php
-  [ -d /usr/share/php/libphp-phpmailer ] || { echo "PHPMailer is not installed"; exit 77; }
-  php "$here/clients/phpmailer.php" "$port" phpmailer@example.com "$clients/text" "$clients/scan.pdf"
-  arrived phpmailer@example.com --subject scan --text "$clients/text" --attachment "$clients/scan.pdf"
-}
-
 # 200 messages over 10 connections at once; each arrives once.
 smtp_source() {
   needs smtp-source
   smtp-source -s 10 -m 200 -l 4000 -f copier@printers.local -t burst@example.com "127.0.0.1:$port"
-  burst_arrived() { [ "$(grep -c ' burst@example.com,' "$clients/simulator")" -ge 200 ]; }
-  within 60 burst_arrived
-  [ "$(grep -c ' burst@example.com,' "$clients/simulator")" = 200 ] || { echo "more than 200 arrived"; return 1; }
+  all_arrived burst@example.com 200
 }
 
 check "client: swaks, text" swaks_plain
@@ -116,10 +156,10 @@ check "client: swaks, HELO with a name that is none" swaks_helo
 check "client: curl, CRLF file" curl_file crlf
 check "client: curl, LF file" curl_file lf
 check "client: msmtp" msmtp_file
-check "client: Python smtplib, send_message" python_smtplib send_message
-check "client: Python smtplib, sendmail, as guides show it" python_smtplib guide
+check "client: esmtp" esmtp_file
+check "client: bsd-mailx, through esmtp" bsd_mailx
 check "client: s-nail" s_nail
+check "client: mutt" mutt_batch
+check "client: mailutils" mailutils_mail
 check "client: sendemail" send_email
-check "client: nodemailer" node_mailer
-check "client: PHPMailer" php_mailer
 check "client: smtp-source, 200 messages over 10 connections" smtp_source

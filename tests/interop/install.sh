@@ -21,7 +21,7 @@ install_debian() {
   [ -z "$ours" ] || rm $policy
 }
 
-# What npm and pip give stays below target, for the next run.
+# What npm, pip, cargo, go and mcs give stays below target, for the next run.
 install_libraries() {
   mkdir -p "$tools"
   if command -v npm >/dev/null && [ ! -d "$tools/node_modules/smtp-server" ]; then
@@ -34,9 +34,32 @@ install_libraries() {
   fi
 }
 
+# built OUTPUT COMMAND…: compiles, if there is a compiler; what it cannot make is missing afterwards.
+built() {
+  local output=$1
+  shift
+  command -v "$1" >/dev/null || return 0
+  rm -f "$output"
+  "$@" >"$work/build.log" 2>&1 || echo "cannot build ${output##*/}: $(grep -m1 -i error "$work/build.log")"
+}
+
+build_clients() {
+  built "$tools/lettre/debug/lettre-client" \
+    cargo build --quiet --locked --manifest-path "$here/clients/lettre/Cargo.toml" --target-dir "$tools/lettre"
+  # Nothing but the standard library, and nothing newer than what is installed.
+  GOCACHE=$tools/go-cache GOTOOLCHAIN=local CGO_ENABLED=0 built "$tools/net-smtp" \
+    go build -o "$tools/net-smtp" "$here/clients/net_smtp.go"
+  built "$tools/SmtpClient.exe" mcs -out:"$tools/SmtpClient.exe" "$here/clients/SmtpClient.cs"
+}
+
 node_modules() { needs node; [ -d "$tools/node_modules/$1" ] || { echo "$1 is not installed"; exit 77; }; }
 
-command -v node >/dev/null || nodejs="nodejs npm"
-# shellcheck disable=SC2086 # one or two packages
-install_debian openssl swaks curl msmtp s-nail sendemail php-cli libphp-phpmailer postfix dovecot-core ${nodejs:-}
+# Large ones, which may have come from elsewhere.
+elsewhere=()
+command -v node >/dev/null || elsewhere+=(nodejs npm)
+command -v javac >/dev/null || elsewhere+=(default-jdk-headless)
+command -v go >/dev/null || elsewhere+=(golang-go)
+install_debian openssl swaks curl msmtp s-nail sendemail php-cli libphp-phpmailer postfix dovecot-core git git-email mutt bsd-mailx \
+  mailutils esmtp libmail-java ruby-mail libmime-lite-perl lua5.4 lua-socket tcllib mono-mcs "${elsewhere[@]}"
 install_libraries
+build_clients

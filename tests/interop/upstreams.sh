@@ -50,7 +50,7 @@ one_is_refused() { queue "$1" | grep -q '"state": *"refused"'; }
 compare() {
   local stored=
   case $1 in */new) stored=--stored ;; esac
-  python3 "$here/arrived.py" "$(new_in "$1")" --from noreply@contoso.com --same "$2" $stored
+  python3 "$here/arrived.py" "$(new_in "$1")" --from noreply@contoso.com --sent "$2" $stored
 }
 
 # takes RELAY FOLDER: a message arrives whole, and leaves the queue.
