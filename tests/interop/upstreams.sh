@@ -88,6 +88,18 @@ assert reply.startswith("550 5.1.1 "), reply
 PYTHON
 }
 
+# smuggles_nothing FOLDER QUEUE: as many messages arrive as were handed in, although each holds a second one.
+smuggles_nothing() {
+  local taken
+  touch "$work/mark"
+  taken=$(python3 "$here/smuggle.py" "$port")
+  arrived_in() { find "$1" -type f -newer "$work/mark" | wc -l; }
+  all_there() { [ "$(arrived_in "$1")" -ge "$taken" ] && [ -z "$(find "$2"/{incoming,active,deferred} -type f)" ]; }
+  within 30 all_there "$1" "$2" || { echo "$(arrived_in "$1") of $taken arrived"; return 1; }
+  [ "$(arrived_in "$1")" = "$taken" ]
+  ! find "$1" -type f -newer "$work/mark" -exec grep -l '^Delivered-To: smuggled' {} +
+}
+
 all_of() {
   check "upstream: $1: a message" takes "$2" "$3"
   check "upstream: $1: a large message, dots" takes_large "$2" "$3"
@@ -137,6 +149,7 @@ if [ "$(id -u)" = 0 ] && command -v postfix >/dev/null && command -v dovecot >/d
   all_of "Postfix and Dovecot" to-postfix "$folder/mail/new"
   relay_to to-other "$port_of_other" "$password"
   all_of "Postfix and Dovecot, no PIPELINING" to-other "$folder/mail/new"
+  check "upstream: Postfix and Dovecot: nothing is smuggled" smuggles_nothing "$folder/mail/new" "$folder/queue"
 else
   skip "upstream: Postfix and Dovecot" "they are not installed, or this is not root"
 fi
