@@ -26,14 +26,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Takes connections until the group is asked to stop.
 pub(super) async fn run(socket: Socket, settings: Arc<Settings>, intake: Intake, connections: Connections, group: Group) {
     let door = Arc::new(Door { settings, intake, connections, refusals: Refusals::default(), group });
-    while let Some(place) = door.free_place().await {
+    loop {
         let accepted = tokio::select! {
             biased;
             () = door.group.stopping() => return,
             accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok(accepted) => door.receive(accepted, place),
+            // Only then: a place that waited here for a device would be missing at another listener.
+            Ok(accepted) => match door.place().await {
+                Some(place) => door.receive(accepted, place),
+                None => return,
+            },
             Err(error) if is_the_clients(&error) => tracing::debug!(%error, "connection lost before it was taken"),
             Err(error) => {
                 tracing::warn!(
@@ -54,12 +58,9 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 impl Door {
-    /// A place for one more connection; `None` when we are stopping. While there is none, new devices wait with the
-    /// kernel instead of being refused: most come back only after minutes, or never.
-    async fn free_place(&self) -> Option<OwnedSemaphorePermit> {
-        if self.group.is_stopping() {
-            return None;
-        }
+    /// A place for one more connection; `None` when we are stopping. While there is none, one device waits with us and
+    /// further ones with the kernel, instead of being refused: most come back only after minutes, or never.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
         if let Some(place) = self.connections.try_place() {
             return Some(place);
         }
