@@ -9,6 +9,7 @@
 
 mod account;
 mod accounts;
+mod address;
 mod effective;
 mod find;
 mod general;
