@@ -105,6 +105,7 @@ fn listen(spool: Arc<dyn Spool>, group: &Group) -> SocketAddr {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
+        proxy: Vec::new(),
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1 << 20,

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
+        proxy: Vec::new(),
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1024 * 1024,

@@ -19,7 +19,7 @@ use super::rule::Rule;
 use super::secrets;
 
 /// Keys of a listener.
-pub(super) const KEYS: &[&str] = &["address", "mode", "allow", "auth", "tls", "delivery"];
+pub(super) const KEYS: &[&str] = &["address", "mode", "allow", "proxy", "auth", "tls", "delivery"];
 
 /// Password hashes by name.
 pub(super) type Users = Arc<HashMap<String, String>>;
@@ -51,6 +51,7 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
     read_later(reader, &section);
     let auth = section.or("auth", Auth::None, |field| read_auth(reader, field, common));
     let allow = read_allow(reader, &section, &auth);
+    let proxy = read_proxy(reader, &section);
     let (address, field) = address::read(reader, &section)?;
     note_if_taken(reader, field, &address, taken);
     taken.push((address.clone(), format!("`{}`", member.path)));
@@ -68,7 +69,7 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
         // Nobody reads mail to `postmaster` until an operator can be named.
         postmaster: None,
     };
-    Some(Settings { address, name: field.text(reader)?.to_owned(), allow, policy: Arc::new(policy), limits: common.limits })
+    Some(Settings { address, name: field.text(reader)?.to_owned(), allow, proxy, policy: Arc::new(policy), limits: common.limits })
 }
 
 /// `tls` and `delivery`, of whose values only one each works yet.
@@ -109,8 +110,18 @@ fn read_allow(reader: &Reader<'_>, section: &Section<'_>, auth: &Auth) -> Vec<Ip
     let Some(field) = section.get("allow") else { return Vec::new() };
     let nets = networks_of(reader, field);
     // A login protects as well as a list does; anything else would relay for strangers.
-    if let (Auth::None | Auth::AcceptAny, Some((addresses, most))) = (auth, networks::too_wide(&nets)) {
+    if let (Auth::None | Auth::AcceptAny, Some((addresses, most))) = (auth, networks::too_wide(&nets, &networks::CLIENTS)) {
         field.note(reader, Rule::AllowTooWide { addresses, most });
+    }
+    nets
+}
+
+/// The proxies whose word is taken for where a client is.
+fn read_proxy(reader: &Reader<'_>, section: &Section<'_>) -> Vec<IpNet> {
+    let Some(field) = section.get("proxy") else { return Vec::new() };
+    let nets = networks_of(reader, field);
+    if let Some((addresses, most)) = networks::too_wide(&nets, &networks::PROXIES) {
+        field.note(reader, Rule::ProxyTooWide { addresses, most });
     }
     nets
 }

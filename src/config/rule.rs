@@ -179,6 +179,9 @@ rules! {
         format!("these networks hold {addresses} public addresses, more than {most}: this would be an open relay"),
         "list the networks in which your devices really are; private networks (10.0.0.0/8, 192.168.0.0/16 …) may be listed whole\n\
          or demand a login: auth: users, without `allow`";
+    ProxyTooWide { addresses: String, most: &'static str } =>
+        format!("these networks hold {addresses} public addresses, more than {most}: each of them could claim to be any client"),
+        "list the addresses of the proxies alone, as in 10.0.0.5";
     NoUsers =>
         "this listener demands a login, and there are no users",
         "add: users: { copier: \"$argon2id$…\" }, at the top level";

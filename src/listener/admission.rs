@@ -121,6 +121,7 @@ mod tests {
             address: address.parse::<SocketAddr>().unwrap().into(),
             name: address.into(),
             allow: allow.iter().map(|network| network.parse().unwrap()).collect(),
+            proxy: Vec::new(),
             policy: Arc::new(Policy {
                 hostname: "relay.example".into(),
                 message_size: 1,

@@ -14,6 +14,7 @@ mod connection;
 mod door;
 mod end;
 mod foreign;
+mod proxy;
 mod receive;
 mod refusals;
 mod serve;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub name: String,
     /// Who may connect; loopback addresses may where the listener itself is on loopback, and when the list is empty with `auth: users` everybody.
     pub allow: Vec<IpNet>,
+    /// Proxies that must say with a PROXY header who their client is, and whose word is taken for it.
+    pub proxy: Vec<IpNet>,
     /// What sessions offer and allow.
     pub policy: Arc<Policy>,
     /// Limits.
