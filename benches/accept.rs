@@ -106,6 +106,7 @@ fn listen(spool: Arc<dyn Spool>, group: &Group) -> SocketAddr {
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
         proxy: Vec::new(),
+        hiding_places: Vec::new(),
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1 << 20,

@@ -29,6 +29,7 @@ fn settings() -> Settings {
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
         proxy: Vec::new(),
+        hiding_places: Vec::new(),
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1024 * 1024,

@@ -34,6 +34,7 @@ fn settings(address: Address) -> Settings {
         address,
         allow: Vec::new(),
         proxy: Vec::new(),
+        hiding_places: Vec::new(),
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1024 * 1024,
@@ -438,4 +439,34 @@ async fn nobody_else_may_claim_to_be_a_proxy() {
     );
     let said = converse(relay.connect(Ipv4Addr::LOCALHOST).await, [VERSION_1, b"QUIT\r\n"].concat()).await;
     assert!(said.starts_with(&format!("{GREETING}5")), "{said}");
+}
+
+// ------------------------------------------------------------------------------------------------------------- in a container
+
+#[tokio::test]
+async fn a_gateway_that_hides_every_client_is_told_of_once() {
+    let everywhere = Settings { allow: vec!["192.168.10.0/24".parse().unwrap()], ..on("0.0.0.0:0") };
+    // Loopback tells nothing, so another address of this machine has to play the gateway.
+    let Some(gateway) = own_address() else { return };
+    let relay = Relay::start([Settings { hiding_places: vec![gateway], ..everywhere }]);
+    for count in 1..=25 {
+        assert_eq!(converse(relay.connect(gateway).await, "").await, NOT_ALLOWED);
+        let told = logged().iter().filter(|line| line.contains("every client has the address of this container's gateway")).count();
+        assert_eq!(told, usize::from(count >= 20), "after {count} connections");
+    }
+}
+
+/// An address of this machine that is not loopback. Nothing is sent to find it out, and what is sent to it stays here.
+#[expect(clippy::print_stderr, reason = "whoever reads the results must know what they do not cover")]
+fn own_address() -> Option<std::net::IpAddr> {
+    let route = || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    };
+    let address = route().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified());
+    if address.is_none() {
+        eprintln!("not tested: this machine has no address but loopback");
+    }
+    address
 }

@@ -60,6 +60,9 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
     if reachable && section.get("allow").is_none_or(Field::is_empty) && !demands_login {
         field.note(reader, Rule::OpenListener { address: address.to_string() });
     }
+    let only_local =
+        address.network().is_some_and(|address| address.ip().to_canonical().is_loopback()) || matches!(address, Address::Unix(_));
+    let hiding_places = if only_local || demands_login { Vec::new() } else { see_container(reader, &section, &allow) };
     let policy = Policy {
         hostname: common.hostname.clone(),
         message_size: common.message_size,
@@ -69,7 +72,15 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
         // Nobody reads mail to `postmaster` until an operator can be named.
         postmaster: None,
     };
-    Some(Settings { address, name: field.text(reader)?.to_owned(), allow, proxy, policy: Arc::new(policy), limits: common.limits })
+    Some(Settings {
+        address,
+        name: field.text(reader)?.to_owned(),
+        allow,
+        proxy,
+        hiding_places,
+        policy: Arc::new(policy),
+        limits: common.limits,
+    })
 }
 
 /// `tls` and `delivery`, of whose values only one each works yet.
@@ -114,6 +125,16 @@ fn read_allow(reader: &Reader<'_>, section: &Section<'_>, auth: &Auth) -> Vec<Ip
         field.note(reader, Rule::AllowTooWide { addresses, most });
     }
     nets
+}
+
+/// In a container: tells when the list lets in whoever is behind the gateway, and gives the addresses that the listener is to look out for.
+fn see_container(reader: &Reader<'_>, section: &Section<'_>, allow: &[IpNet]) -> Vec<IpAddr> {
+    let network = &reader.surroundings.network;
+    if let (Some(field), Some((listed, gateway))) = (section.get("allow"), network.lets_everybody_in(allow)) {
+        let rule = Rule::GatewayAllowed { network: listed.to_string(), gateway: gateway.to_string() };
+        reader.tell(&field.node.place, &field.path, rule);
+    }
+    network.hiding_places(allow)
 }
 
 /// The proxies whose word is taken for where a client is.

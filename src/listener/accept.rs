@@ -75,7 +75,10 @@ impl Door {
         let by_proxy = client.address().is_some_and(|peer| self.settings.proxy.iter().any(|network| network.contains(&peer)));
         if by_proxy {
             self.group.spawn(Arc::clone(self).receive_from_proxy(stream, client, place));
-        } else if allowed(&self.settings, &self.bound, client) {
+            return;
+        }
+        self.watch_for_a_gateway(client);
+        if allowed(&self.settings, &self.bound, client) {
             self.admit(stream, client, place);
         } else {
             self.turn_away(stream, client, place, Farewell::NotAllowed);

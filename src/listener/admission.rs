@@ -122,6 +122,7 @@ mod tests {
             name: address.into(),
             allow: allow.iter().map(|network| network.parse().unwrap()).collect(),
             proxy: Vec::new(),
+            hiding_places: Vec::new(),
             policy: Arc::new(Policy {
                 hostname: "relay.example".into(),
                 message_size: 1,

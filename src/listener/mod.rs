@@ -14,6 +14,7 @@ mod connection;
 mod door;
 mod end;
 mod foreign;
+mod gateway;
 mod proxy;
 mod receive;
 mod refusals;
@@ -21,7 +22,8 @@ mod serve;
 mod socket;
 mod stream;
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -32,6 +34,7 @@ use crate::sockets::{self, Address, Bound, Heir, InheritError, ListenError, Sock
 use crate::tasks::Group;
 
 use door::Door;
+use gateway::Watch;
 use refusals::Refusals;
 
 pub use admission::Connections;
@@ -47,6 +50,8 @@ pub struct Settings {
     pub allow: Vec<IpNet>,
     /// Proxies that must say with a PROXY header who their client is, and whose word is taken for it.
     pub proxy: Vec<IpNet>,
+    /// In a container: addresses behind which its engine may hide the devices that `allow` names.
+    pub hiding_places: Vec<IpAddr>,
     /// What sessions offer and allow.
     pub policy: Arc<Policy>,
     /// Limits.
@@ -107,8 +112,15 @@ impl Listener {
     /// listeners that are given the same.
     pub fn serve(self, intake: Intake, connections: Connections, group: &Group) {
         tracing::info!(listener = %self.settings.name, address = %self.bound, "listening");
-        let door =
-            Door { settings: self.settings, bound: self.bound, intake, connections, refusals: Refusals::default(), group: group.clone() };
+        let door = Door {
+            watch: Mutex::new(Watch::new(&self.settings.hiding_places)),
+            settings: self.settings,
+            bound: self.bound,
+            intake,
+            connections,
+            refusals: Refusals::default(),
+            group: group.clone(),
+        };
         group.spawn(accept::run(self.socket, Arc::new(door)));
     }
 }
