@@ -171,6 +171,19 @@ mod tests {
         Ok(Source::Client(text.parse().unwrap()))
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_bounded(start in 0..3_usize, rest: Vec<u8>) {
+            let octets = [[START_V1, START_V2, b""][start], &rest].concat();
+            for have in 0..octets.len() {
+                match read(&octets[..have]) {
+                    Ok(Progress::More(count)) => assert!(count > 0 && have + count <= FIXED_V2 + LONGEST_V2),
+                    Ok(Progress::Done(_)) | Err(_) => {}
+                }
+            }
+        }
+    }
+
     #[test]
     fn version_1() {
         let longest =
