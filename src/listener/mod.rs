@@ -1,7 +1,8 @@
 //! Accepts connections and moves bytes between socket and session.
 //!
 //! What is said is the session's affair, what becomes of a message is `intake`'s; here are sockets, buffers,
-//! waits and limits. `accept` decides who may talk, `serve` carries one conversation, `receive` one message.
+//! waits and limits. `accept` decides who may talk (`proxy` hears who that is, where a proxy is trusted), `serve` carries one
+//! conversation over whatever `stream` it came by, `receive` one message.
 //! Invariants:
 //! - Waiting can be interrupted by a limit, and between commands by a request to stop; storing never.
 //! - A message whose end has arrived is stored, whether or not the device still listens.
