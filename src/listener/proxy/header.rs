@@ -12,7 +12,7 @@ const SHORTEST_V1: usize = 15;
 /// How a version 1 header begins.
 const START_V1: &[u8] = b"PROXY ";
 /// How a version 2 header begins (section 2.2).
-const START_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+pub(in crate::listener) const START_V2: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Octets of a version 2 header before addresses and extensions.
 const FIXED_V2: usize = 16;
 /// Octets of addresses and extensions: with these the header is as long as the 536 octets that fit into any segment, for

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use header::Progress;
 
-pub(super) use header::{Source, Wrong};
+pub(super) use header::{START_V2, Source, Wrong};
 
 use super::stream::Stream;
 
