@@ -8,6 +8,7 @@ use std::fmt::{Display, Write as _};
 use crate::message::{DisplayName, ReplyTo};
 use crate::senders::Rule;
 use crate::session::Auth;
+use crate::sockets::Address;
 use crate::upstream::TlsMode;
 
 use super::account::{Account, Application, Roots, SignIn};
@@ -102,7 +103,12 @@ fn write_listener(lines: &mut Lines, listener: &listener::Settings) {
     };
     lines.member(|lines| {
         lines.key("address", quoted(&listener.name));
-        lines.key("allow", flow(&listener.allow));
+        if let Address::Unix(file) = &listener.address {
+            lines.key("mode", format!("{:04o}", file.mode));
+        } else {
+            lines.key("allow", flow(&listener.allow));
+            lines.key("proxy", flow(&listener.proxy));
+        }
         lines.key("auth", auth);
         lines.key("tls", "none");
         lines.key("delivery", "queued");

@@ -9,6 +9,8 @@
 
 mod account;
 mod accounts;
+mod address;
+mod container;
 mod effective;
 mod find;
 mod general;
@@ -40,6 +42,7 @@ use crate::spool;
 use crate::upstream;
 
 pub use account::{Account, Application, MakeClient, Roots, SignIn};
+pub use container::Network;
 pub use find::{LoadError, load};
 pub use general::{Log, LogFormat};
 pub use problem::{Place, Problem, Problems};

@@ -105,6 +105,15 @@ rules! {
     BadSocketAddress { found: String, example: String } =>
         format!("{} is no address with a port", quoted(found)),
         format!("write IP:PORT, as in {example}, 0.0.0.0:2525 or \"[::1]:25\"");
+    BadUnixPath { found: String, why: String } =>
+        format!("{} cannot be the path of a socket: {why}", quoted(found)),
+        "write it as in unix:/run/mailferry/smtp.sock";
+    BadMode { found: String } =>
+        format!("{} is no mode that a socket can have", quoted(found)),
+        "write 0660 (the relay's user and group), 0600 (its user alone) or 0666 (every user of this machine)";
+    BadSocketName { found: String } =>
+        format!("{} is no name of an inherited socket", quoted(found)),
+        "write the name that FileDescriptorName= gives it in the .socket unit, as in inherited:smtp; or inherited alone";
     BadUrl { found: String, why: &'static str } =>
         format!("{} cannot be used: {why}", quoted(found)),
         "write it as in https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token";
@@ -158,7 +167,11 @@ rules! {
         "add an account under `accounts:`, as in config.example.yaml";
     AddressTaken { by: String } =>
         format!("this address is taken already by {by}"),
-        "give each its own port";
+        "give each its own port, or path";
+    /// `::` is bound for both families.
+    TakesIpv4Too { by: String } =>
+        format!("this address is taken already by {by}: [::] takes connections by IPv4, too"),
+        "keep the one with [::] alone; or give each its own port";
     OpenListener { address: String } =>
         format!("{address} can be reached from other machines, and nothing says who may send"),
         "add the devices' networks: allow: [192.168.10.0/24]\nor demand a login: auth: users";
@@ -166,6 +179,13 @@ rules! {
         format!("these networks hold {addresses} public addresses, more than {most}: this would be an open relay"),
         "list the networks in which your devices really are; private networks (10.0.0.0/8, 192.168.0.0/16 …) may be listed whole\n\
          or demand a login: auth: users, without `allow`";
+    ProxyTooWide { addresses: String, most: &'static str } =>
+        format!("these networks hold {addresses} public addresses, more than {most}: each of them could claim to be any client"),
+        "list the addresses of the proxies alone, as in 10.0.0.5";
+    /// In a container; nothing is wrong with the text.
+    GatewayAllowed { network: String, gateway: String } =>
+        format!("{network} holds this container's gateway, {gateway}: where the container's engine hides clients behind it, everybody who reaches the port may send"),
+        format!("{SEE_DEVICES}; or, if everything behind the gateway may send, list {gateway} itself");
     NoUsers =>
         "this listener demands a login, and there are no users",
         "add: users: { copier: \"$argon2id$…\" }, at the top level";
@@ -240,6 +260,10 @@ rules! {
         format!("this cannot serve as roots of trust: {why}"),
         "give a file with the private roots' certificates in PEM form, readable for the user who runs mailferry";
 }
+
+/// How a container gets to see its clients' addresses, or can do without.
+const SEE_DEVICES: &str = "use the host's network (docker run --network host; Kubernetes: externalTrafficPolicy: Local), put a proxy in front and list it under `proxy`, \
+                           or demand a login: auth: users";
 
 /// Characters of a found value that are shown.
 const SHOWN: usize = 60;

@@ -1,4 +1,4 @@
-//! What the configuration takes from outside its text: the environment, files, the host's name.
+//! What the configuration takes from outside its text: the environment, files, the host's name and network.
 //!
 //! It is handed to the reader, so that a test brings its own and nothing reads the process's state elsewhere.
 
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::container::Network;
+
 /// The process's surroundings, or a test's.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -20,6 +22,8 @@ pub struct Surroundings {
     pub hostname: String,
     /// The user who runs the program: a file of another's is judged by what *we* need to read it.
     pub user: u32,
+    /// What can be seen of the network.
+    pub network: Network,
     /// Where a configuration is looked for when none is named.
     pub places: Vec<PathBuf>,
 }
@@ -35,8 +39,10 @@ pub(super) struct FileRead {
 impl Surroundings {
     /// Those of this process.
     pub fn system() -> Self {
+        let variables = std::env::vars_os().collect();
         Self {
-            variables: std::env::vars_os().collect(),
+            network: Network::system(&variables),
+            variables,
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             user: rustix::process::geteuid().as_raw(),
             places: vec!["mailferry.yaml".into(), "/etc/mailferry/mailferry.yaml".into()],

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::session::{Closing, Farewell};
 
 use super::foreign::Foreign;
+use super::proxy::Wrong;
 
 /// How a conversation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +18,8 @@ pub(super) enum End {
     Closing(Closing),
     /// The client does not speak SMTP.
     Foreign(Foreign),
+    /// A proxy did not say whose connection it brings.
+    Proxy(Wrong),
 }
 
 /// In words, for the log.
@@ -36,6 +39,12 @@ impl fmt::Display for End {
             Self::Closing(Closing::FailedLogins) => "the client gave too many wrong logins",
             Self::Foreign(Foreign::Tls) => "the client speaks TLS on a listener without TLS",
             Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
+            Self::Proxy(Wrong::Nothing) => "the proxy left without a word",
+            Self::Proxy(Wrong::Unfinished) => "the proxy left in the middle of its PROXY header",
+            Self::Proxy(Wrong::Late) => "the proxy sent no PROXY header in time",
+            Self::Proxy(Wrong::Missing) => "the proxy did not begin with a PROXY header",
+            Self::Proxy(Wrong::Malformed) => "the proxy's PROXY header is malformed",
+            Self::Proxy(Wrong::TooLong) => "the proxy's PROXY header is too long",
         })
     }
 }
@@ -53,7 +62,16 @@ impl End {
             Self::Closing(Closing::TooManyErrors) => Some("compare the mail settings of the device with those of this listener"),
             Self::Closing(Closing::FailedLogins) => Some("compare name and password on the device with those under `users`"),
             Self::Foreign(Foreign::Tls) => Some("turn TLS/SSL off in the mail settings of the device"),
-            Self::Foreign(Foreign::Proxy) => Some("turn PROXY headers off on the proxy: they are not taken here"),
+            Self::Foreign(Foreign::Proxy) => {
+                Some("a proxy whose word counts stands under `proxy` of this listener; otherwise turn PROXY headers off there")
+            }
+            Self::Proxy(Wrong::Nothing) => None,
+            Self::Proxy(Wrong::Late | Wrong::Missing | Wrong::Unfinished) => Some(
+                "turn PROXY headers on at the proxy (haproxy: `send-proxy-v2`, nginx: `proxy_protocol on`), also for its health checks, \
+                 or take its address out of `proxy` of this listener",
+            ),
+            Self::Proxy(Wrong::Malformed) => Some("the proxy must send the PROXY protocol, version 1 or 2, for TCP"),
+            Self::Proxy(Wrong::TooLong) => Some("have the proxy send fewer extensions (TLVs): 536 octets are taken"),
         }
     }
 }

@@ -165,7 +165,7 @@ fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
         End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => {
             Some("the device ended its message with LF . LF, and only CRLF . CRLF ends one: set its line ends to CRLF")
         }
-        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) => None,
+        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) | End::Proxy(_) => None,
     };
     tracing::warn!(
         client = %talk.client, listener = %talk.door.settings.name, octets = arrival.size, reason = %end, remedy,

@@ -170,7 +170,7 @@ impl Talk {
             End::Gone | End::Closing(Closing::Quit) | End::Farewell(_) => {
                 tracing::debug!(%client, listener, reason = %end, "ended session")
             }
-            End::Closing(_) | End::Foreign(_) => self.door.log_refused_client(client, end),
+            End::Closing(_) | End::Foreign(_) | End::Proxy(_) => self.door.log_refused_client(client, end),
         }
         if let End::Farewell(why) = end {
             self.connection.say(&why.reply());
@@ -179,7 +179,7 @@ impl Talk {
             End::Gone => {}
             // The usual end: nothing that could be lost, so one system call less.
             End::Closing(Closing::Quit) if self.connection.input.is_empty() => self.connection.flush().await,
-            End::Closing(_) | End::Farewell(_) | End::Foreign(_) => self.connection.close().await,
+            End::Closing(_) | End::Farewell(_) | End::Foreign(_) | End::Proxy(_) => self.connection.close().await,
         }
     }
 }
