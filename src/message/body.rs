@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::guess::Guess;
 use super::header::begins_field;
-use super::{HeaderBlock, Repair, Repairs};
+use super::{Charset, ContentFields, HeaderBlock, Repair, Repairs};
 
 /// What is known about a body without holding it. Noted once, while the message arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -16,6 +17,10 @@ pub struct BodyFacts {
     pub nul: bool,
     /// Octets of the longest line, its end not counted. RFC 5322 section 2.1.1 allows 998.
     pub longest_line: u64,
+    /// Of a text with octets above 127: UTF-8 when all of it is, otherwise what it looks like. A message that says it is
+    /// something else than text has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charset: Option<Charset>,
 }
 
 /// Octets of header we take. Real ones have up to 10,000; Exchange's own limit is 256 KB.
@@ -26,7 +31,7 @@ const HEADER_LIMIT: usize = 256 * 1024;
 ///
 /// The header ends at the first empty line, or before the first line that is neither a field nor the
 /// continuation of one: devices leave out the empty line, or the header altogether. An mbox `From ` line at
-/// the very start, also with the `>` that quotes it, is dropped.
+/// the very start, also with the `>` that quotes it, is dropped; so is white space before the first field.
 #[derive(Debug, Default)]
 pub struct Splitter {
     header: Vec<u8>,
@@ -35,6 +40,8 @@ pub struct Splitter {
     in_body: bool,
     line: u64,
     facts: BodyFacts,
+    /// There when the body is text.
+    guess: Option<Guess>,
     repairs: Repairs,
 }
 
@@ -96,6 +103,10 @@ impl Splitter {
             self.repairs.note(Repair::MboxLine);
             return false;
         }
+        if start == 0 && begins_field(line.trim_ascii_start()) {
+            self.header.drain(..self.header.len() - self.header.trim_ascii_start().len());
+            return false;
+        }
         let continues = start > 0 && matches!(line[0], b' ' | b'\t');
         if continues || begins_field(line) {
             return false;
@@ -109,6 +120,7 @@ impl Splitter {
     fn begin_body<'a>(&mut self, rest: &'a [u8]) -> Cow<'a, [u8]> {
         self.in_body = true;
         let held = self.header.split_off(self.header.len() - std::mem::take(&mut self.partial));
+        self.guess = ContentFields::in_lines(&self.header).is_text().then(Guess::default);
         if held.is_empty() {
             self.note(rest);
             return Cow::Borrowed(rest);
@@ -120,6 +132,9 @@ impl Splitter {
 
     fn note(&mut self, body: &[u8]) {
         self.facts.size += body.len() as u64;
+        if let Some(guess) = &mut self.guess {
+            guess.note(body);
+        }
         self.facts.eight_bit |= !body.is_ascii();
         self.facts.nul |= !self.facts.nul && memchr::memchr(0, body).is_some();
         let mut from = 0;
@@ -140,7 +155,8 @@ impl Splitter {
 
     /// The parts, once the whole message has passed.
     pub fn finish(self) -> Split {
-        Split { header: HeaderBlock::new(self.header), facts: self.facts, repairs: self.repairs }
+        let charset = self.guess.and_then(Guess::finish);
+        Split { header: HeaderBlock::new(self.header), facts: BodyFacts { charset, ..self.facts }, repairs: self.repairs }
     }
 }
 
@@ -196,6 +212,22 @@ mod tests {
         check("From root Mon Nov 21 10:00:00 2026\r\nA: b\r\n\r\nx\r\n", "A: b\r\n", "x\r\n");
         check(">From root Mon Nov 21 10:00:00 2026\r\nA: b\r\n\r\nx\r\n", "A: b\r\n", "x\r\n");
         check("From : a@b\r\n\r\nx\r\n", "From : a@b\r\n", "x\r\n");
+    }
+
+    #[test]
+    fn drops_white_space_before_the_first_field_only() {
+        check(" X: 1\r\nFrom: a@b\r\n\r\nx\r\n", "X: 1\r\nFrom: a@b\r\n", "x\r\n");
+        check("From x\r\n\t A: b\r\n c\r\n\r\n Y: z\r\n", "A: b\r\n c\r\n", " Y: z\r\n");
+        check("\r\n X: 1\r\n", "", " X: 1\r\n");
+    }
+
+    #[test]
+    fn notes_in_which_charset_a_text_is_written() {
+        let charset = |message: &str| split(message, 2).2.facts.charset.map(Charset::name);
+        assert_eq!(charset("A: b\r\n\r\nB\u{fc}ro\r\n"), Some("UTF-8"));
+        assert_eq!(charset("B\u{fc}ro\r\n"), Some("UTF-8"));
+        assert_eq!(charset("A: B\u{fc}ro\r\n\r\nx\r\n"), None);
+        assert_eq!(charset("Content-Type: image/png\r\n\r\nB\u{fc}ro\r\n"), None);
     }
 
     #[test]

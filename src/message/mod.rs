@@ -1,4 +1,4 @@
-//! What a message is: mailboxes, envelope, header block, body facts, id, identity, repairs, receipt.
+//! What a message is: mailboxes, envelope, header block, content fields, body facts, id, identity, repairs, receipt.
 //!
 //! Words that every room shares. Nothing here reads a socket, a file or the clock.
 
@@ -8,8 +8,10 @@ mod body;
 mod charset;
 mod decision;
 mod envelope;
+mod guess;
 mod header;
 mod id;
+mod media;
 mod origin;
 mod receipt;
 mod repair;
@@ -23,6 +25,7 @@ pub use decision::{AccountName, Decision, DisplayName, Identity, ReplyTo};
 pub use envelope::{Envelope, ReversePath};
 pub use header::{Field, HeaderBlock};
 pub use id::{EntryId, InvalidEntryId};
+pub use media::{ContentFields, Media, TransferEncoding};
 pub use origin::Origin;
 pub use receipt::Receipt;
 pub use repair::{Repair, Repairs};
