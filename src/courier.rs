@@ -61,11 +61,13 @@ impl Relay {
         let message = &entry.message;
         let rewritten = rewrite::rewrite(&rewrite::Subject {
             id: entry.id,
-            origin: &message.origin,
-            envelope: &message.envelope,
-            header: &message.header,
-            facts: &message.facts,
-            identity: &message.decision.identity,
+            source: rewrite::Source {
+                origin: &message.origin,
+                envelope: &message.envelope,
+                header: &message.header,
+                facts: &message.facts,
+                identity: &message.decision.identity,
+            },
             hostname: &self.hostname,
         });
         let body = match rewritten.body {
