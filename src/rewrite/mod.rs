@@ -7,9 +7,10 @@
 //! - The same entry and identity give the same octets, however often it is asked.
 //! - What leaves has exactly one From and no Sender, both Date and Message-ID, one more Received, and no Bcc.
 //! - Every other line of the header leaves octet for octet, in its place among the others; so does From when it
-//!   already says what it should.
+//!   already says what it should. Only a body that has to be encoded gets another Content-Transfer-Encoding.
 //! - No octet from a name, a HELO or an address ends a line that is written here.
 
+mod body;
 mod fields;
 mod mailboxes;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use bytes::Bytes;
 
 use crate::message::{BodyFacts, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin};
 
+pub use body::Decided;
 use fields::{Changes, Found, Kind};
 
 /// What the header is made from.
@@ -49,16 +51,9 @@ pub struct Rewritten {
     /// MAIL FROM: the From address.
     pub from: Mailbox,
     /// What becomes of the body.
-    pub body: BodyPlan,
+    pub body: Decided,
     /// The header or an address needs SMTPUTF8.
     pub smtputf8: bool,
-}
-
-/// What becomes of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyPlan {
-    /// It goes out octet for octet.
-    Pass,
 }
 
 /// Octets that are added at most times: the Received line, From, Date, Message-ID and Reply-To.
@@ -66,6 +61,7 @@ const ADDED: usize = 640;
 
 /// Rewrites the header.
 pub fn rewrite(subject: &Subject<'_>) -> Rewritten {
+    let body = body::decide(subject.header, subject.facts);
     let mut changes = Changes::plan(subject, &Found::in_header(subject.header));
     let mut header = Vec::with_capacity(subject.header.as_bytes().len() + ADDED);
     trace::write_received(&mut header, subject);
@@ -78,13 +74,15 @@ pub fn rewrite(subject: &Subject<'_>) -> Rewritten {
             // With one From there is no need for a Sender, and Microsoft refuses one that is another mailbox.
             // RFC 5322 section 3.6.3: Bcc names recipients that the others shall not see.
             Kind::Sender | Kind::Bcc => {}
+            Kind::Other if body.transfer_encoding.is_some() && field.is("Content-Transfer-Encoding") => {}
             Kind::Other => fields::copy(&field, &mut header),
         }
     }
     changes.write_missing(&mut header);
+    body.write_fields(subject.header, &mut header);
     header.extend_from_slice(b"\r\n");
     let smtputf8 = needs_smtputf8(subject, &header);
-    Rewritten { header: header.into(), from: subject.identity.from.clone(), body: BodyPlan::Pass, smtputf8 }
+    Rewritten { header: header.into(), from: subject.identity.from.clone(), body, smtputf8 }
 }
 
 /// RFC 6531 section 3.4: an address or the header is more than ASCII. A header in raw octets counts only when

@@ -79,7 +79,7 @@ impl Case {
         let header = String::from_utf8_lossy(&sent.header);
         let below = header.strip_prefix(TRACE).unwrap_or(&header);
         assert_eq!(below.strip_suffix("\r\n").unwrap(), want, "from {}", self.header.escape_ascii());
-        assert_eq!((sent.from, sent.body), (self.identity.from.clone(), BodyPlan::Pass));
+        assert_eq!((sent.from, sent.body), (self.identity.from.clone(), Decided::default()));
         assert_eq!(self.rewrite().header, sent.header, "asked twice");
     }
 
