@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::delivery::{Attempt, Attempted, Courier, Later, Outgoing};
 use crate::message::{AccountName, Mailbox};
-use crate::rewrite::{self, BodyPlan};
+use crate::rewrite;
 use crate::spool::{Entry, Progress, Spool, SpoolError, State};
 use crate::upstream::Upstream;
 
@@ -70,17 +70,15 @@ impl Relay {
             },
             hostname: &self.hostname,
         });
-        let body = match rewritten.body {
-            BodyPlan::Pass => entry.body,
-        };
         Some(Outgoing {
             entry: entry.id,
             from: rewritten.from,
             smtputf8: rewritten.smtputf8 || recipients.iter().any(Mailbox::needs_smtputf8),
             recipients,
             header: rewritten.header,
-            body,
-            eight_bit: message.facts.eight_bit,
+            body: entry.body,
+            plan: rewritten.body.plan,
+            eight_bit: rewritten.body.eight_bit,
         })
     }
 }

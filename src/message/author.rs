@@ -118,7 +118,7 @@ fn join(names: &[Cow<'_, str>]) -> Option<String> {
 
 /// The field as text. Octets that are no UTF-8 are taken for Windows-1252, of which Latin-1 is a part:
 /// what most devices that don't encode their names were made with.
-fn decode(value: &[u8]) -> Cow<'_, str> {
+pub(super) fn decode(value: &[u8]) -> Cow<'_, str> {
     let value = &value[..value.len().min(LONGEST)];
     match std::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),

@@ -5,6 +5,8 @@
 
 use crate::message::{BodyFacts, Charset, ContentFields, Field, HeaderBlock, Media, Origin, Repair, Repairs, TransferEncoding};
 
+use super::Source;
+use super::body::{Decided, encoding_field};
 use super::fields::{Found, Kind};
 use super::plan::{Change, Line};
 
@@ -17,9 +19,13 @@ pub(super) struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    pub(super) fn plan(found: &Found<'a>, facts: &BodyFacts, origin: &Origin, repairs: &mut Repairs) -> Self {
-        let (media, encoding) = if facts.eight_bit { declared(found, facts, origin) } else { (None, None) };
+    pub(super) fn plan(found: &Found<'a>, source: &Source<'a>, body: &Decided, repairs: &mut Repairs) -> Self {
+        let (media, mut encoding) = if source.facts.eight_bit { declared(found, source.facts, source.origin) } else { (None, None) };
         repairs.note_if(media.is_some() || encoding.is_some(), Repair::UndeclaredBody);
+        // The encoding that the body gets is the one to be told.
+        if let Some(name) = body.transfer_encoding.and_then(TransferEncoding::name) {
+            encoding = Some(Change::Put(Line::Octets(encoding_field(name))));
+        }
         let said =
             [Kind::ContentType, Kind::ContentTransferEncoding, Kind::ContentDisposition].map(|kind| found.of(kind).telling().is_some());
         let lacks_version = found.of(Kind::MimeVersion).telling().is_none();
@@ -50,7 +56,9 @@ fn declared<'a>(found: &Found<'a>, facts: &BodyFacts, origin: &Origin) -> (Optio
         (Some(_), _) => None,
     };
     let encoding = match said.encoding {
-        None | Some(TransferEncoding::SevenBit) if may_be_eight_bit(&said, fields[0]) => Some(put(b"Content-Transfer-Encoding: 8bit")),
+        None | Some(TransferEncoding::SevenBit) if may_be_eight_bit(&said, fields[0]) => {
+            Some(Change::Put(Line::Octets(encoding_field("8bit"))))
+        }
         _ => None,
     };
     (media, encoding)

@@ -2,7 +2,8 @@
 //!
 //! Decided whole, then written: first every line is made fit to travel ([`lines`]), then it is decided what becomes of each
 //! field ([`plan`]). At acceptance only the decision is made, to tell what will be mended; the spool keeps what the device
-//! sent, and it is rewritten at each attempt. As whom a message goes out is decided elsewhere, and the body is not looked at.
+//! sent, and it is rewritten at each attempt. As whom a message goes out is decided elsewhere, and the body is not looked at:
+//! what becomes of it follows from what was noted while it came ([`body`]).
 //!
 //! Always true:
 //! - The same entry and identity give the same octets, however often it is asked; what leaves, rewritten once more, stays as
@@ -13,6 +14,7 @@
 //!   what it should.
 //! - No octet from a name, a HELO or an address ends a line that is written here.
 
+mod body;
 mod comments;
 mod content;
 mod dates;
@@ -30,6 +32,7 @@ use bytes::Bytes;
 
 use crate::message::{BodyFacts, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin, Repairs};
 
+pub use body::Decided;
 use lines::Lines;
 use plan::Plan;
 
@@ -67,16 +70,9 @@ pub struct Rewritten {
     /// MAIL FROM: the From address.
     pub from: Mailbox,
     /// What becomes of the body.
-    pub body: BodyPlan,
+    pub body: Decided,
     /// The header or an address needs SMTPUTF8.
     pub smtputf8: bool,
-}
-
-/// What becomes of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyPlan {
-    /// It goes out octet for octet.
-    Pass,
 }
 
 /// Octets that are added at most times: the Received line, From, Date, Message-ID and Reply-To.
@@ -88,10 +84,11 @@ pub fn rewrite(subject: &Subject<'_>) -> Rewritten {
     let lines = fit(source);
     let mut header = Vec::with_capacity(lines.header.as_bytes().len() + ADDED);
     trace::write_received(&mut header, subject);
-    Plan::of(&lines, source).write(subject, &mut header);
+    let plan = Plan::of(&lines, source);
+    plan.write(subject, &mut header);
     header.extend_from_slice(b"\r\n");
     let smtputf8 = travels_with_smtputf8(source) || !header.is_ascii();
-    Rewritten { header: header.into(), from: source.identity.from.clone(), body: BodyPlan::Pass, smtputf8 }
+    Rewritten { header: header.into(), from: source.identity.from.clone(), body: plan.body, smtputf8 }
 }
 
 /// What [`rewrite`] mends of what came, found out without writing it.

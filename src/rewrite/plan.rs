@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::message::{Author, Field, HeaderBlock, Mailbox, Repair, Repairs, ReplyTo};
 
+use super::body::{self, Decided};
 use super::content::Content;
 use super::fields::{Found, Kind, Seen, copy};
 use super::ids::{self, Verdict};
@@ -62,7 +63,9 @@ pub(super) struct Plan<'a> {
     changes: [Change<'a>; Kind::COUNT],
     /// What was replaced, under other names.
     originals: Vec<Vec<u8>>,
-    /// All that is mended: lines and fields.
+    /// What becomes of the body.
+    pub(super) body: Decided,
+    /// All that is mended: lines, fields and body.
     pub(super) repairs: Repairs,
 }
 
@@ -83,7 +86,10 @@ impl<'a> Plan<'a> {
     /// Decides for a header whose lines are fit.
     pub(super) fn of(lines: &'a lines::Lines, source: &Source<'a>) -> Self {
         let found = Found::in_header(&lines.header);
-        let mut plan = Self { header: &lines.header, changes: Default::default(), originals: Vec::new(), repairs: lines.repairs.clone() };
+        let body = body::decide(source.header, source.facts);
+        let mut repairs = lines.repairs.clone();
+        repairs.extend(&body.repairs);
+        let mut plan = Self { header: &lines.header, changes: Default::default(), originals: Vec::new(), body, repairs };
         // RFC 5322 section 3.6.3: Bcc names recipients that the others shall not see. With one From there is no need for a
         // Sender, and Microsoft refuses one that is another mailbox.
         plan.set(Kind::Bcc, Change::Remove);
@@ -98,7 +104,7 @@ impl<'a> Plan<'a> {
         plan.set_date(source, &found.of(Kind::Date));
         plan.set_message_id(&found.of(Kind::MessageId));
         plan.set_once(Kind::MimeVersion, &found.of(Kind::MimeVersion));
-        let content = Content::plan(&found, source.facts, source.origin, &mut plan.repairs);
+        let content = Content::plan(&found, source, &plan.body, &mut plan.repairs);
         for (kind, change) in
             [(Kind::MimeVersion, content.version), (Kind::ContentType, content.media), (Kind::ContentTransferEncoding, content.encoding)]
         {
@@ -110,23 +116,20 @@ impl<'a> Plan<'a> {
     }
 
     /// Writes the header block.
-    pub(super) fn write(mut self, subject: &Subject<'_>, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, subject: &Subject<'_>, out: &mut Vec<u8>) {
+        let mut written = [false; Kind::COUNT];
         for field in self.header.fields() {
-            let Some(change) = self.changes.get_mut(Kind::of(&field) as usize) else {
-                copy(&field, out);
-                continue;
-            };
-            match change {
-                Change::Keep => copy(&field, out),
-                Change::Remove => {}
-                Change::Put(line) => {
-                    line.write(subject, out);
-                    *change = Change::Remove;
-                }
+            let kind = Kind::of(&field) as usize;
+            match self.changes.get(kind) {
+                None | Some(Change::Keep) => copy(&field, out),
+                Some(Change::Put(line)) if !std::mem::replace(&mut written[kind], true) => line.write(subject, out),
+                Some(Change::Remove | Change::Put(_)) => {}
             }
         }
         for kind in ORDER {
-            if let Change::Put(line) = &self.changes[kind as usize] {
+            if let Change::Put(line) = &self.changes[kind as usize]
+                && !written[kind as usize]
+            {
                 line.write(subject, out);
             }
         }
@@ -148,8 +151,13 @@ impl<'a> Plan<'a> {
     }
 
     fn set_author(&mut self, source: &Source<'a>, found: &Found<'a>) {
-        let author = Author::of(self.header);
         let seen = found.of(Kind::From);
+        let author = match (seen.telling(), &source.facts.inner_from) {
+            (Some(_), _) => Author::of(self.header),
+            // Some devices write it into the header of the first part.
+            (None, Some(inner)) => Author::read(inner.as_bytes()),
+            (None, None) => Author::default(),
+        };
         match seen.telling() {
             None => self.repairs.note(Repair::NoFrom),
             Some(_) => self.repairs.note_if(author.mailbox.is_none(), Repair::BrokenFrom),

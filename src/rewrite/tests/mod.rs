@@ -99,7 +99,7 @@ impl Case {
         let header = String::from_utf8_lossy(&sent.header);
         let (_, below) = header.split_once("+0000\r\n").unwrap();
         assert_eq!(below.strip_suffix("\r\n").unwrap(), want, "from {}", self.header.escape_ascii());
-        assert_eq!((sent.from, sent.body), (self.identity.from.clone(), BodyPlan::Pass));
+        assert_eq!((sent.from, sent.body.eight_bit), (self.identity.from.clone(), self.facts.eight_bit));
         assert_eq!(self.rewrite().header, sent.header, "asked twice");
     }
 

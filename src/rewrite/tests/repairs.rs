@@ -35,6 +35,16 @@ fn from_is_told_apart() {
 }
 
 #[test]
+fn without_from_the_first_part_says_who_it_was() {
+    let mut case = case(COMPLETE).reply_to(ReplyTo::Original);
+    case.facts.inner_from = Some("Copier <dev@legacy.test>".into());
+    case.clone().gives(&format!("{COMPLETE}From: \"Copier\" <alerts@contoso.com>\r\nReply-To: \"Copier\" <dev@legacy.test>\r\n"));
+    assert_eq!(case.repairs(), Repairs::from_iter([Repair::NoFrom]));
+    case.header.extend_from_slice(b"From: alerts@contoso.com\r\n");
+    case.gives(&format!("{COMPLETE}From: alerts@contoso.com\r\n"));
+}
+
+#[test]
 fn somebody_is_always_named() {
     use Repair::NoTo;
     case("Subject: x\r\n").mends(&[NoTo], &format!("Subject: x\r\n{TO}"));
@@ -172,4 +182,18 @@ fn a_body_says_that_it_is_8bit() {
     ] {
         declares(None, None, fine, fine);
     }
+}
+
+#[test]
+fn a_body_that_is_encoded_says_so() {
+    let mut case = case("To: a@b.test\r\nContent-Transfer-Encoding: 7bit\r\nSubject: x\r\n");
+    case.facts = BodyFacts { size: 5000, eight_bit: true, longest_line: 4998, charset: Some(Charset::UTF_8), ..BodyFacts::default() };
+    case.header = [DATED.as_bytes(), FROM.as_bytes(), &case.header].concat();
+    let sent = case.rewrite();
+    let header = String::from_utf8_lossy(&sent.header);
+    let said =
+        "Content-Transfer-Encoding: quoted-printable\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n";
+    assert!(header.contains(said) && !sent.body.eight_bit, "{header}");
+    let want = [Repair::NoMimeVersion, Repair::UndeclaredBody, Repair::LongBodyLine];
+    assert_eq!(case.repairs(), Repairs::from_iter(want));
 }
