@@ -196,4 +196,10 @@ mod tests {
         assert_eq!(repairs.to_string(), "bare-lf, no-date");
         assert_eq!(serde_json::to_string(&repairs).unwrap(), r#"["bare-lf","no-date"]"#);
     }
+    #[test]
+    fn each_is_documented() {
+        let lines = include_str!("../../docs/repairs.md").lines();
+        let names: Vec<&str> = lines.filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).map(|(name, _)| name).collect();
+        assert_eq!(names, Repair::ALL.map(Repair::name), "docs/repairs.md has a row for each repair, in the same order");
+    }
 }
