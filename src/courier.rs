@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::delivery::{Attempt, Attempted, Courier, Later, Outgoing};
 use crate::message::{AccountName, Mailbox};
-use crate::rewrite::{self, BodyPlan};
+use crate::rewrite;
 use crate::spool::{Entry, Progress, Spool, SpoolError, State};
 use crate::upstream::Upstream;
 
@@ -61,24 +61,24 @@ impl Relay {
         let message = &entry.message;
         let rewritten = rewrite::rewrite(&rewrite::Subject {
             id: entry.id,
-            origin: &message.origin,
-            envelope: &message.envelope,
-            header: &message.header,
-            facts: &message.facts,
-            identity: &message.decision.identity,
+            source: rewrite::Source {
+                origin: &message.origin,
+                envelope: &message.envelope,
+                header: &message.header,
+                facts: &message.facts,
+                identity: &message.decision.identity,
+            },
             hostname: &self.hostname,
         });
-        let body = match rewritten.body {
-            BodyPlan::Pass => entry.body,
-        };
         Some(Outgoing {
             entry: entry.id,
             from: rewritten.from,
             smtputf8: rewritten.smtputf8 || recipients.iter().any(Mailbox::needs_smtputf8),
             recipients,
             header: rewritten.header,
-            body,
-            eight_bit: message.facts.eight_bit,
+            body: entry.body,
+            plan: rewritten.body.plan,
+            eight_bit: rewritten.body.eight_bit,
         })
     }
 }

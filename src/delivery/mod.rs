@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::cause::Cause;
 use crate::clock::Timestamp;
-use crate::message::{AccountName, EntryId, Mailbox};
+use crate::message::{AccountName, BodyPlan, EntryId, Mailbox};
 
 pub use advice::Advice;
 
@@ -212,15 +212,22 @@ pub struct Outgoing {
     pub header: Bytes,
     /// What follows: CRLF line ends only.
     pub body: Body,
-    /// An octet above 127 is in the body: BODY=8BITMIME is declared where it is offered.
+    /// What becomes of the body while it is sent.
+    pub plan: BodyPlan,
+    /// An octet above 127 is in the body that leaves: BODY=8BITMIME is declared where it is offered.
     pub eight_bit: bool,
     /// An address or the header needs SMTPUTF8.
     pub smtputf8: bool,
 }
 
 impl Outgoing {
-    /// Octets of header and body.
+    /// Octets of header and body as they leave; an estimate where the plan changes the body.
     pub fn size(&self) -> u64 {
-        self.header.len() as u64 + self.body.len()
+        self.header.len() as u64 + self.plan.size(self.body.len())
+    }
+
+    /// Octets that leave at least, whatever the estimate.
+    pub fn least_size(&self) -> u64 {
+        self.header.len() as u64 + self.plan.untouched(self.body.len())
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::message::{Envelope, HeaderTooLarge, Origin, Receipt, Repairs, Split, Splitter};
+use crate::rewrite::{self, Source};
 use crate::senders::{NoRule, Senders};
 use crate::spool::{BodyWriter, Due, NewEntry, Spool};
 
@@ -133,6 +134,13 @@ impl Incoming {
             return Err(Refusal::Loop { hops });
         }
         let (rule, decision) = intake.senders.decide(&origin, &envelope, &header)?;
+        repairs.extend(&rewrite::repairs(&Source {
+            origin: &origin,
+            envelope: &envelope,
+            header: &header,
+            facts: &facts,
+            identity: &decision.identity,
+        }));
         let body = body.finish().await?;
         let size = header.as_bytes().len() as u64 + facts.size;
         let (account, from) = (decision.account.clone(), decision.identity.from.clone());

@@ -22,6 +22,8 @@ pub struct Author {
     pub name: Option<String>,
     /// The address.
     pub mailbox: Option<Mailbox>,
+    /// More addresses follow it.
+    pub several: bool,
 }
 
 /// Octets of a field that are read. The longest address and an encoded name fit several times; more is
@@ -59,7 +61,8 @@ impl Author {
     /// the quotes that the comma asks for, reads as a list of two.
     fn among(address: &Address<'_>) -> Self {
         let mut names = Vec::new();
-        for entry in address.iter() {
+        let mut entries = address.iter();
+        while let Some(entry) = entries.next() {
             let mailbox = mailbox_of(entry);
             match entry.name() {
                 Some(name) if is_address(name, mailbox.as_ref()) => {}
@@ -68,10 +71,11 @@ impl Author {
                 None => names.extend(entry.address().map(without_addresses)),
             }
             if mailbox.is_some() {
-                return Self { name: join(&names), mailbox };
+                let several = entries.any(|entry| mailbox_of(entry).is_some());
+                return Self { name: join(&names), mailbox, several };
             }
         }
-        Self { name: join(&names), mailbox: None }
+        Self { name: join(&names), ..Self::default() }
     }
 
     /// When the parser found no address, one that stands in the text all the same: in angle brackets
@@ -114,7 +118,7 @@ fn join(names: &[Cow<'_, str>]) -> Option<String> {
 
 /// The field as text. Octets that are no UTF-8 are taken for Windows-1252, of which Latin-1 is a part:
 /// what most devices that don't encode their names were made with.
-fn decode(value: &[u8]) -> Cow<'_, str> {
+pub(super) fn decode(value: &[u8]) -> Cow<'_, str> {
     let value = &value[..value.len().min(LONGEST)];
     match std::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),
@@ -191,7 +195,7 @@ mod tests {
         let author = |lines: &'static str| Author::of(&HeaderBlock::new(lines));
         assert_eq!(author("From: a@b\r\nFROM: c@d\r\n").mailbox, Mailbox::parse("a@b").ok());
         assert_eq!(author("From:\r\nTo: x@y\r\nfrom : c@d\r\n").mailbox, Mailbox::parse("c@d").ok());
-        assert_eq!(author("From: Camera\r\nFrom: Other\r\n"), Author { name: Some("Camera".into()), mailbox: None });
+        assert_eq!(author("From: Camera\r\nFrom: Other\r\n"), Author { name: Some("Camera".into()), ..Author::default() });
         assert_eq!(author("To: a@b\r\n"), Author::default());
     }
 

@@ -1,22 +1,11 @@
-//! Where the header ends, and what is noted about the body while it passes.
+//! Where the header ends; what is behind it is looked at while it passes.
 
 use std::borrow::Cow;
 
+use super::guess::Guess;
 use super::header::begins_field;
-use super::{HeaderBlock, Repair, Repairs};
-
-/// What is known about a body without holding it. Noted once, while the message arrives.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct BodyFacts {
-    /// Octets, line ends included.
-    pub size: u64,
-    /// Some octet is above 127.
-    pub eight_bit: bool,
-    /// Some octet is zero.
-    pub nul: bool,
-    /// Octets of the longest line, its end not counted. RFC 5322 section 2.1.1 allows 998.
-    pub longest_line: u64,
-}
+use super::parts::{Found, Scanner};
+use super::{BodyFacts, ContentFields, HeaderBlock, Measure, Repair, Repairs};
 
 /// Octets of header we take. Real ones have up to 10,000; Exchange's own limit is 256 KB.
 const HEADER_LIMIT: usize = 256 * 1024;
@@ -26,16 +15,24 @@ const HEADER_LIMIT: usize = 256 * 1024;
 ///
 /// The header ends at the first empty line, or before the first line that is neither a field nor the
 /// continuation of one: devices leave out the empty line, or the header altogether. An mbox `From ` line at
-/// the very start, also with the `>` that quotes it, is dropped.
+/// the very start, also with the `>` that quotes it, is dropped; so is white space before the first field.
 #[derive(Debug, Default)]
 pub struct Splitter {
     header: Vec<u8>,
     /// Octets at the end of `header` that belong to a line whose end has not come.
     partial: usize,
-    in_body: bool,
-    line: u64,
-    facts: BodyFacts,
+    /// There once the header has ended.
+    body: Option<Noting>,
     repairs: Repairs,
+}
+
+/// What looks at the body.
+#[derive(Debug)]
+struct Noting {
+    size: u64,
+    scanner: Scanner,
+    /// There when the body is text.
+    guess: Option<Guess>,
 }
 
 /// A message in its parts.
@@ -63,8 +60,8 @@ impl Splitter {
     /// Takes the next octets of the message and gives those of them, and of what was held back, that
     /// belong to the body.
     pub fn push<'a>(&mut self, chunk: &'a [u8]) -> Result<Cow<'a, [u8]>, HeaderTooLarge> {
-        if self.in_body {
-            self.note(chunk);
+        if let Some(body) = &mut self.body {
+            body.note(chunk);
             return Ok(Cow::Borrowed(chunk));
         }
         let mut rest = chunk;
@@ -96,6 +93,10 @@ impl Splitter {
             self.repairs.note(Repair::MboxLine);
             return false;
         }
+        if start == 0 && begins_field(line.trim_ascii_start()) {
+            self.header.drain(..self.header.len() - self.header.trim_ascii_start().len());
+            return false;
+        }
         let continues = start > 0 && matches!(line[0], b' ' | b'\t');
         if continues || begins_field(line) {
             return false;
@@ -107,30 +108,13 @@ impl Splitter {
 
     /// The body begins with the last `partial` octets of what was taken for header, and then `rest`.
     fn begin_body<'a>(&mut self, rest: &'a [u8]) -> Cow<'a, [u8]> {
-        self.in_body = true;
         let held = self.header.split_off(self.header.len() - std::mem::take(&mut self.partial));
-        if held.is_empty() {
-            self.note(rest);
-            return Cow::Borrowed(rest);
-        }
-        let body = [&held[..], rest].concat();
-        self.note(&body);
-        Cow::Owned(body)
-    }
-
-    fn note(&mut self, body: &[u8]) {
-        self.facts.size += body.len() as u64;
-        self.facts.eight_bit |= !body.is_ascii();
-        self.facts.nul |= !self.facts.nul && memchr::memchr(0, body).is_some();
-        let mut from = 0;
-        for end in memchr::memchr_iter(b'\n', body) {
-            // The CR is not part of the line; it may have come with the chunk before.
-            let length = (self.line + (end - from) as u64).saturating_sub(1);
-            self.facts.longest_line = self.facts.longest_line.max(length);
-            self.line = 0;
-            from = end + 1;
-        }
-        self.line += (body.len() - from) as u64;
+        let body = match held.is_empty() {
+            true => Cow::Borrowed(rest),
+            false => Cow::Owned([&held[..], rest].concat()),
+        };
+        self.body.insert(Noting::begin(&ContentFields::in_lines(&self.header))).note(&body);
+        body
     }
 
     /// Octets of memory that are held for the header.
@@ -140,7 +124,34 @@ impl Splitter {
 
     /// The parts, once the whole message has passed.
     pub fn finish(self) -> Split {
-        Split { header: HeaderBlock::new(self.header), facts: self.facts, repairs: self.repairs }
+        let header = HeaderBlock::new(self.header);
+        let mut facts = self.body.map(Noting::finish).unwrap_or_default();
+        if header.first("From").is_some() {
+            facts.inner_from = None;
+        }
+        Split { header, facts, repairs: self.repairs }
+    }
+}
+
+impl Noting {
+    /// At the start of a body whose header says this.
+    fn begin(header: &ContentFields) -> Self {
+        Self { size: 0, scanner: Scanner::new(header), guess: header.is_text().then(Guess::default) }
+    }
+
+    fn note(&mut self, body: &[u8]) {
+        self.size += body.len() as u64;
+        self.scanner.push(body);
+        if let Some(guess) = &mut self.guess {
+            guess.note(body);
+        }
+    }
+
+    fn finish(self) -> BodyFacts {
+        let Found { whole, parts, unended, rest, inner_from } = self.scanner.finish();
+        let Measure { eight_bit, nul, longest_line, special } = whole;
+        let charset = self.guess.and_then(Guess::finish);
+        BodyFacts { size: self.size, eight_bit, nul, longest_line, special, charset, parts, unended, rest, inner_from }
     }
 }
 
@@ -153,6 +164,7 @@ fn begins_mbox(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Charset;
 
     fn split(message: &str, chunk: usize) -> (String, String, Split) {
         let (mut splitter, mut body) = (Splitter::new(), Vec::new());
@@ -196,6 +208,22 @@ mod tests {
         check("From root Mon Nov 21 10:00:00 2026\r\nA: b\r\n\r\nx\r\n", "A: b\r\n", "x\r\n");
         check(">From root Mon Nov 21 10:00:00 2026\r\nA: b\r\n\r\nx\r\n", "A: b\r\n", "x\r\n");
         check("From : a@b\r\n\r\nx\r\n", "From : a@b\r\n", "x\r\n");
+    }
+
+    #[test]
+    fn drops_white_space_before_the_first_field_only() {
+        check(" X: 1\r\nFrom: a@b\r\n\r\nx\r\n", "X: 1\r\nFrom: a@b\r\n", "x\r\n");
+        check("From x\r\n\t A: b\r\n c\r\n\r\n Y: z\r\n", "A: b\r\n c\r\n", " Y: z\r\n");
+        check("\r\n X: 1\r\n", "", " X: 1\r\n");
+    }
+
+    #[test]
+    fn notes_in_which_charset_a_text_is_written() {
+        let charset = |message: &str| split(message, 2).2.facts.charset.map(Charset::name);
+        assert_eq!(charset("A: b\r\n\r\nB\u{fc}ro\r\n"), Some("UTF-8"));
+        assert_eq!(charset("B\u{fc}ro\r\n"), Some("UTF-8"));
+        assert_eq!(charset("A: B\u{fc}ro\r\n\r\nx\r\n"), None);
+        assert_eq!(charset("Content-Type: image/png\r\n\r\nB\u{fc}ro\r\n"), None);
     }
 
     #[test]

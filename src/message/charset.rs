@@ -5,6 +5,8 @@ use std::fmt;
 
 use encoding_rs::Encoding;
 
+use super::guess::Guess;
+
 /// A charset that can be decoded: one of the WHATWG Encoding Standard's, which has those that devices use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charset(&'static Encoding);
@@ -18,6 +20,13 @@ impl Charset {
     pub fn of(label: &str) -> Option<Self> {
         let encoding = Encoding::for_label_no_replacement(label.as_bytes())?;
         (encoding.is_ascii_compatible() || encoding == encoding_rs::ISO_2022_JP).then_some(Self(encoding))
+    }
+
+    /// The charset that text in these pieces seems to be written in: UTF-8 when all of it is. `None` for ASCII.
+    pub fn guess<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut guess = Guess::default();
+        pieces.into_iter().for_each(|piece| guess.note(piece));
+        guess.finish()
     }
 
     /// The charset of an encoding that a detector found.

@@ -38,7 +38,7 @@ impl HeaderBlock {
 
     /// The fields in their order.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        Fields { rest: &self.0 }
+        fields(&self.0)
     }
 
     /// The first field of this name, whatever its case.
@@ -52,6 +52,11 @@ impl Field<'_> {
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
+}
+
+/// The fields of these lines in their order.
+pub(super) fn fields(lines: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    Fields { rest: lines }
 }
 
 struct Fields<'a> {

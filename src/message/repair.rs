@@ -26,7 +26,7 @@ pub enum Repair {
     SeveralFrom,
     /// From held no address.
     BrokenFrom,
-    /// There was no To and no Cc.
+    /// There was no To and no Cc, or one of them was empty.
     NoTo,
     /// A field that may stand once (RFC 5322 section 3.6) stood there several times.
     RepeatedField,
@@ -40,10 +40,12 @@ pub enum Repair {
     BrokenMessageId,
     /// There was no MIME-Version although other fields need it.
     NoMimeVersion,
-    /// The header held raw octets above 127; they were encoded.
+    /// The header held raw octets above 127, or Japanese in escape sequences; they were encoded.
     RawHeader,
     /// A line of the header was longer than 998 octets; it was folded.
     LongHeaderLine,
+    /// A folded line of the header was only white space; it was left out.
+    BlankHeaderLine,
     /// The header held NULs or other control octets; they were removed.
     HeaderControls,
     /// The body has octets above 127 and the header did not say in which charset, or that they are there.
@@ -58,7 +60,7 @@ pub enum Repair {
 
 impl Repair {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BareLf,
         Self::BareCr,
         Self::ExtraCr,
@@ -76,6 +78,7 @@ impl Repair {
         Self::NoMimeVersion,
         Self::RawHeader,
         Self::LongHeaderLine,
+        Self::BlankHeaderLine,
         Self::HeaderControls,
         Self::UndeclaredBody,
         Self::LongBodyLine,
@@ -103,6 +106,7 @@ impl Repair {
             Self::NoMimeVersion => "no-mime-version",
             Self::RawHeader => "raw-header",
             Self::LongHeaderLine => "long-header-line",
+            Self::BlankHeaderLine => "blank-header-line",
             Self::HeaderControls => "header-controls",
             Self::UndeclaredBody => "undeclared-body",
             Self::LongBodyLine => "long-body-line",
@@ -191,5 +195,11 @@ mod tests {
         let repairs = Repairs::from_iter([Repair::NoDate, Repair::BareLf, Repair::NoDate]);
         assert_eq!(repairs.to_string(), "bare-lf, no-date");
         assert_eq!(serde_json::to_string(&repairs).unwrap(), r#"["bare-lf","no-date"]"#);
+    }
+    #[test]
+    fn each_is_documented() {
+        let lines = include_str!("../../docs/repairs.md").lines();
+        let names: Vec<&str> = lines.filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).map(|(name, _)| name).collect();
+        assert_eq!(names, Repair::ALL.map(Repair::name), "docs/repairs.md has a row for each repair, in the same order");
     }
 }

@@ -1,151 +1,122 @@
-//! What becomes of each field: what is there is looked at once, then each kind of field that may change has its
-//! [`Change`].
+//! The fields that may change, and what a header holds of them.
 
-use crate::message::{Author, Field, HeaderBlock, Mailbox, ReplyTo};
-
-use super::{Subject, mailboxes, trace};
+use crate::message::{Field, HeaderBlock};
 
 /// The fields that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Kind {
     From,
     Sender,
     ReplyTo,
-    Date,
-    MessageId,
+    To,
+    Cc,
     /// Bcc and Resent-Bcc.
     Bcc,
+    Date,
+    MessageId,
+    InReplyTo,
+    References,
+    Subject,
+    MimeVersion,
+    ContentType,
+    ContentTransferEncoding,
+    ContentDisposition,
+    ContentId,
+    ContentDescription,
     Other,
 }
 
 impl Kind {
+    /// How many there are, [`Kind::Other`] left out.
+    pub(super) const COUNT: usize = Self::Other as usize;
+
+    /// Those that may stand in a header once and of which one says all (RFC 5322 section 3.6, RFC 2045 section 3).
+    pub(super) const ONCE: [Self; 8] = [
+        Self::InReplyTo,
+        Self::References,
+        Self::Subject,
+        Self::ContentType,
+        Self::ContentTransferEncoding,
+        Self::ContentDisposition,
+        Self::ContentId,
+        Self::ContentDescription,
+    ];
+
+    const NAMES: [(&str, Self); 18] = [
+        ("From", Self::From),
+        ("Sender", Self::Sender),
+        ("Reply-To", Self::ReplyTo),
+        ("To", Self::To),
+        ("Cc", Self::Cc),
+        ("Bcc", Self::Bcc),
+        ("Resent-Bcc", Self::Bcc),
+        ("Date", Self::Date),
+        ("Message-ID", Self::MessageId),
+        ("In-Reply-To", Self::InReplyTo),
+        ("References", Self::References),
+        ("Subject", Self::Subject),
+        ("MIME-Version", Self::MimeVersion),
+        ("Content-Type", Self::ContentType),
+        ("Content-Transfer-Encoding", Self::ContentTransferEncoding),
+        ("Content-Disposition", Self::ContentDisposition),
+        ("Content-ID", Self::ContentId),
+        ("Content-Description", Self::ContentDescription),
+    ];
+
     pub(super) fn of(field: &Field<'_>) -> Self {
-        const KINDS: [(&str, Kind); 7] = [
-            ("From", Kind::From),
-            ("Sender", Kind::Sender),
-            ("Reply-To", Kind::ReplyTo),
-            ("Date", Kind::Date),
-            ("Message-ID", Kind::MessageId),
-            ("Bcc", Kind::Bcc),
-            ("Resent-Bcc", Kind::Bcc),
-        ];
-        KINDS.iter().find(|(name, _)| field.is(name)).map_or(Self::Other, |&(_, kind)| kind)
+        Self::NAMES.iter().find(|(name, _)| field.is(name)).map_or(Self::Other, |&(_, kind)| kind)
     }
 }
 
-/// What the device's header holds.
-#[derive(Debug, Default)]
-pub(super) struct Found<'a> {
-    /// How many From fields there are, and the first.
-    from: Option<(u32, Field<'a>)>,
-    /// Whether a Reply-To has an address.
-    reply_to: bool,
-    /// Whether a Date says anything.
-    date: bool,
-    /// Whether a Message-ID says anything.
-    message_id: bool,
+/// What a header holds of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen<'a> {
+    pub(super) count: usize,
+    /// The first that says something, or the first of all.
+    pub(super) chosen: Option<Field<'a>>,
+    /// Some say nothing.
+    pub(super) empty: bool,
 }
+
+impl<'a> Seen<'a> {
+    fn note(&mut self, field: Field<'a>) {
+        let empty = says_nothing(&field);
+        if self.chosen.is_none_or(|chosen| says_nothing(&chosen) && !empty) {
+            self.chosen = Some(field);
+        }
+        self.count += 1;
+        self.empty |= empty;
+    }
+
+    /// The first that says something.
+    pub(super) fn telling(&self) -> Option<Field<'a>> {
+        self.chosen.filter(|field| !says_nothing(field))
+    }
+}
+
+fn says_nothing(field: &Field<'_>) -> bool {
+    field.value.trim_ascii().is_empty()
+}
+
+/// What a header holds.
+#[derive(Debug, Default)]
+pub(super) struct Found<'a>([Seen<'a>; Kind::COUNT]);
 
 impl<'a> Found<'a> {
     pub(super) fn in_header(header: &'a HeaderBlock) -> Self {
         let mut found = Self::default();
         for field in header.fields() {
-            let says_something = !field.value.trim_ascii().is_empty();
-            match Kind::of(&field) {
-                Kind::From => found.from = Some(found.from.map_or((1, field), |(count, first)| (count + 1, first))),
-                Kind::ReplyTo => found.reply_to |= says_something && Author::read(field.value).mailbox.is_some(),
-                Kind::Date => found.date |= says_something,
-                Kind::MessageId => found.message_id |= says_something,
-                Kind::Sender | Kind::Bcc | Kind::Other => {}
+            if let Some(seen) = found.0.get_mut(Kind::of(&field) as usize) {
+                seen.note(field);
             }
         }
         found
     }
-}
 
-/// What becomes of the fields of one kind.
-#[derive(Debug)]
-pub(super) enum Change {
-    /// All of them stay.
-    Keep,
-    /// None of them stays.
-    Remove,
-    /// These octets take the place of the first, or the end of the header when there is none.
-    Put(Vec<u8>),
-}
-
-impl Change {
-    /// Writes what this field becomes.
-    pub(super) fn write(&mut self, field: &Field<'_>, out: &mut Vec<u8>) {
-        match self {
-            Self::Keep => copy(field, out),
-            Self::Remove => {}
-            Self::Put(line) => {
-                out.extend_from_slice(line);
-                *self = Self::Remove;
-            }
-        }
-    }
-
-    fn unless(there: bool, line: impl FnOnce() -> Vec<u8>) -> Self {
-        if there { Self::Keep } else { Self::Put(line()) }
-    }
-}
-
-/// What becomes of the fields that may change.
-#[derive(Debug)]
-pub(super) struct Changes {
-    pub(super) from: Change,
-    pub(super) reply_to: Change,
-    pub(super) date: Change,
-    pub(super) message_id: Change,
-}
-
-impl Changes {
-    pub(super) fn plan(subject: &Subject<'_>, found: &Found<'_>) -> Self {
-        let author = Author::of(subject.header);
-        Self {
-            from: from(subject, found, &author),
-            reply_to: reply_to(subject, found, &author),
-            date: Change::unless(found.date, || trace::date_field(subject.origin)),
-            message_id: Change::unless(found.message_id, || trace::message_id_field(subject)),
-        }
-    }
-
-    /// Writes the fields that have found no place: those that the device left out.
-    pub(super) fn write_missing(self, out: &mut Vec<u8>) {
-        for change in [self.date, self.from, self.message_id, self.reply_to] {
-            if let Change::Put(line) = change {
-                out.extend_from_slice(&line);
-            }
-        }
-    }
-}
-
-fn from(subject: &Subject<'_>, found: &Found<'_>, author: &Author) -> Change {
-    let name = mailboxes::name(&subject.identity.name, author);
-    match &found.from {
-        Some((1, field)) if mailboxes::says(field, name.as_deref(), author, &subject.identity.from) => Change::Keep,
-        _ => Change::Put(mailboxes::field("From", name.as_deref(), &subject.identity.from)),
-    }
-}
-
-/// A Reply-To that would repeat From is not added, nor one that needs SMTPUTF8 when nobody asked for that: the
-/// message would be lost for it where the upstream cannot do SMTPUTF8.
-fn reply_to(subject: &Subject<'_>, found: &Found<'_>, author: &Author) -> Change {
-    let useful = |mailbox: &&Mailbox| **mailbox != subject.identity.from && (subject.envelope.smtputf8 || !mailbox.needs_smtputf8());
-    match &subject.identity.reply_to {
-        ReplyTo::Keep => Change::Keep,
-        ReplyTo::None => Change::Remove,
-        ReplyTo::Address(mailbox) => Change::Put(mailboxes::field("Reply-To", None, mailbox)),
-        ReplyTo::Original if found.reply_to => Change::Keep,
-        ReplyTo::Original => match author.mailbox.as_ref().filter(useful) {
-            Some(mailbox) => {
-                let name = author.name.as_deref().and_then(mailboxes::clean);
-                Change::Put(mailboxes::field("Reply-To", name.as_deref(), mailbox))
-            }
-            None => Change::Remove,
-        },
+    /// What it holds of a kind; nothing of [`Kind::Other`].
+    pub(super) fn of(&self, kind: Kind) -> Seen<'a> {
+        self.0.get(kind as usize).copied().unwrap_or_default()
     }
 }
 

@@ -1,32 +1,44 @@
 //! From what a device sent to what leaves: the sent header, and a plan for the body. Pure and total.
 //!
-//! Runs when a message is sent, not when it arrives: the spool keeps what the device sent. It does not decide
-//! as whom a message goes out, and it does not look at the body.
+//! Decided whole, then written: first every line is made fit to travel ([`lines`]), then it is decided what becomes of each
+//! field ([`plan`]). At acceptance only the decision is made, to tell what will be mended; the spool keeps what the device
+//! sent, and it is rewritten at each attempt. As whom a message goes out is decided elsewhere, and the body is not looked at:
+//! what becomes of it follows from what was noted while it came ([`body`]).
 //!
 //! Always true:
-//! - The same entry and identity give the same octets, however often it is asked.
-//! - What leaves has exactly one From and no Sender, both Date and Message-ID, one more Received, and no Bcc.
-//! - Every other line of the header leaves octet for octet, in its place among the others; so does From when it
-//!   already says what it should.
+//! - The same entry and identity give the same octets, however often it is asked; what leaves, rewritten once more, stays as
+//!   it is but for one more Received.
+//! - What leaves has exactly one From, Date and Message-ID, one To or Cc or both, no Sender and no Bcc, and one more Received.
+//! - It is ASCII unless it travels with SMTPUTF8, in lines of no more than 998 octets, none of them blank, without controls.
+//! - Every line that needs nothing leaves octet for octet, in its place among the others; so does From when it already says
+//!   what it should.
 //! - No octet from a name, a HELO or an address ends a line that is written here.
 
+mod body;
+mod comments;
+mod content;
+mod dates;
 mod fields;
+mod ids;
+mod lines;
 mod mailboxes;
+mod plan;
+mod recipients;
 #[cfg(test)]
 mod tests;
 mod trace;
 
 use bytes::Bytes;
 
-use crate::message::{BodyFacts, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin};
+use crate::message::{BodyFacts, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin, Repairs};
 
-use fields::{Changes, Found, Kind};
+pub use body::Decided;
+use lines::Lines;
+use plan::Plan;
 
-/// What the header is made from.
+/// What came, and as whom it goes out.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The entry's name: a Message-ID that we add derives from it.
-    pub id: EntryId,
+pub struct Source<'a> {
     /// Where the message came from.
     pub origin: &'a Origin,
     /// Sender and recipients.
@@ -37,6 +49,15 @@ pub struct Subject<'a> {
     pub facts: &'a BodyFacts,
     /// As whom it goes out.
     pub identity: &'a Identity,
+}
+
+/// What the header is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The entry's name: a Message-ID that we add derives from it.
+    pub id: EntryId,
+    /// What came, and as whom it goes out.
+    pub source: Source<'a>,
     /// Our own name, for the Received line.
     pub hostname: &'a str,
 }
@@ -49,16 +70,9 @@ pub struct Rewritten {
     /// MAIL FROM: the From address.
     pub from: Mailbox,
     /// What becomes of the body.
-    pub body: BodyPlan,
+    pub body: Decided,
     /// The header or an address needs SMTPUTF8.
     pub smtputf8: bool,
-}
-
-/// What becomes of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyPlan {
-    /// It goes out octet for octet.
-    Pass,
 }
 
 /// Octets that are added at most times: the Received line, From, Date, Message-ID and Reply-To.
@@ -66,30 +80,29 @@ const ADDED: usize = 640;
 
 /// Rewrites the header.
 pub fn rewrite(subject: &Subject<'_>) -> Rewritten {
-    let mut changes = Changes::plan(subject, &Found::in_header(subject.header));
-    let mut header = Vec::with_capacity(subject.header.as_bytes().len() + ADDED);
+    let source = &subject.source;
+    let lines = fit(source);
+    let mut header = Vec::with_capacity(lines.header.as_bytes().len() + ADDED);
     trace::write_received(&mut header, subject);
-    for field in subject.header.fields() {
-        match Kind::of(&field) {
-            Kind::From => changes.from.write(&field, &mut header),
-            Kind::ReplyTo => changes.reply_to.write(&field, &mut header),
-            Kind::Date => changes.date.write(&field, &mut header),
-            Kind::MessageId => changes.message_id.write(&field, &mut header),
-            // With one From there is no need for a Sender, and Microsoft refuses one that is another mailbox.
-            // RFC 5322 section 3.6.3: Bcc names recipients that the others shall not see.
-            Kind::Sender | Kind::Bcc => {}
-            Kind::Other => fields::copy(&field, &mut header),
-        }
-    }
-    changes.write_missing(&mut header);
+    let plan = Plan::of(&lines, source);
+    plan.write(subject, &mut header);
     header.extend_from_slice(b"\r\n");
-    let smtputf8 = needs_smtputf8(subject, &header);
-    Rewritten { header: header.into(), from: subject.identity.from.clone(), body: BodyPlan::Pass, smtputf8 }
+    let smtputf8 = travels_with_smtputf8(source) || !header.is_ascii();
+    Rewritten { header: header.into(), from: source.identity.from.clone(), body: plan.body, smtputf8 }
 }
 
-/// RFC 6531 section 3.4: an address or the header is more than ASCII. A header in raw octets counts only when
-/// the device asked for SMTPUTF8: others write Latin-1 and call it nothing, and RFC 6532 allows only UTF-8.
-fn needs_smtputf8(subject: &Subject<'_>, header: &[u8]) -> bool {
-    let addresses = subject.envelope.recipients.iter().any(Mailbox::needs_smtputf8) || mailboxes::need_smtputf8(subject.identity);
-    addresses || (subject.envelope.smtputf8 && !header.is_ascii() && std::str::from_utf8(header).is_ok())
+/// What [`rewrite`] mends of what came, found out without writing it.
+pub fn repairs(source: &Source<'_>) -> Repairs {
+    Plan::of(&fit(source), source).repairs
+}
+
+fn fit(source: &Source<'_>) -> Lines {
+    let utf8 = source.envelope.smtputf8 || travels_with_smtputf8(source);
+    Lines::mend(source.header, source.origin.charset, utf8)
+}
+
+/// RFC 6531 section 3.4: an address of the message is more than ASCII. A header that is counts only when the device asked for
+/// SMTPUTF8, or the message needs it anyway; any other is encoded.
+fn travels_with_smtputf8(source: &Source<'_>) -> bool {
+    source.envelope.recipients.iter().any(Mailbox::needs_smtputf8) || mailboxes::need_smtputf8(source.identity)
 }

@@ -18,13 +18,13 @@ const LONGEST_HELO: usize = 255;
 /// Writes the line that tells what we did (RFC 5321 section 4.4). It has no `for` clause: that would show
 /// recipients to one another.
 pub(super) fn write_received(out: &mut Vec<u8>, subject: &Subject<'_>) {
-    let origin = subject.origin;
+    let origin = subject.source.origin;
     let line = format!(
         "Received: from {helo} ({client})\r\n\tby {hostname} (mailferry)\r\n\twith {with} id {id};\r\n\t{date}\r\n",
         helo = origin.helo.as_deref().and_then(helo).unwrap_or_else(|| place(origin.client)),
         client = place(origin.client),
         hostname = domain(subject.hostname).unwrap_or_else(|| "localhost".into()),
-        with = protocol(origin, subject.envelope.smtputf8),
+        with = protocol(origin, subject.source.envelope.smtputf8),
         id = subject.id,
         date = date(origin.received.as_secs()),
     );
@@ -88,7 +88,7 @@ pub(super) fn date_field(origin: &Origin) -> Vec<u8> {
 /// fate is unknown is recognised when it is sent again.
 pub(super) fn message_id_field(subject: &Subject<'_>) -> Vec<u8> {
     let mut line = String::from("Message-ID: ");
-    let domain = subject.identity.from.domain();
+    let domain = subject.source.identity.from.domain();
     // An absolute name's last dot is no part of a dot-atom (RFC 5322 section 3.6.4).
     let _ = write!(line, "<{}@{}>\r\n", subject.id, domain.strip_suffix('.').unwrap_or(domain));
     line.into_bytes()

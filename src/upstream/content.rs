@@ -1,4 +1,5 @@
-//! A message's octets for the wire, piece by piece: header and body, dots stuffed, the final dot behind them.
+//! A message's octets for the wire, piece by piece: header and body, the body edited as planned, dots stuffed, the final dot
+//! behind them.
 //!
 //! Never more than one piece of a body that lies in a file is in memory. Reading a file is left to tokio's
 //! threads for blocking work; the buffer travels there and back, so nothing is copied twice.
@@ -10,6 +11,7 @@ use bytes::Bytes;
 
 use crate::cause::{Cause, detail};
 use crate::delivery::{Body, Failure, NextStep, Outgoing, Scope, Stage};
+use crate::message::{BodyPlan, Editor};
 use crate::smtp::ContentWriter;
 
 /// Octets of body in one piece: four TLS records, and few enough that many connections fit into memory.
@@ -21,6 +23,7 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Content {
     header: Bytes,
     source: Source,
+    plan: BodyPlan,
 }
 
 #[derive(Debug)]
@@ -33,8 +36,18 @@ enum Source {
 #[derive(Debug)]
 pub(super) struct Writing {
     source: Source,
-    writer: ContentWriter,
+    desk: Desk,
     out: Vec<u8>,
+}
+
+/// Where octets of the body become octets for the wire.
+#[derive(Debug)]
+struct Desk {
+    /// There when the body changes.
+    editor: Option<Box<Editor>>,
+    /// What the editor gave.
+    edited: Vec<u8>,
+    writer: ContentWriter,
 }
 
 /// A piece that is to be sent.
@@ -61,15 +74,15 @@ impl Content {
                 Source::File { file: opened.await.map_err(|error| unreadable(&error))?, left: length, buffer: Vec::new() }
             }
         };
-        Ok(Self { header: outgoing.header.clone(), source })
+        Ok(Self { header: outgoing.header.clone(), source, plan: outgoing.plan.clone() })
     }
 
     /// The first piece: the header and as much of the body as goes with it; of a small message, all.
     pub(super) async fn begin(self) -> Result<Piece, Failure> {
         let room = self.header.len() + PIECE.min(usize::try_from(self.source.left()).unwrap_or(PIECE)) + 64;
-        let (mut out, mut writer) = (Vec::with_capacity(room), ContentWriter::new());
-        writer.push(&self.header, &mut out);
-        Writing { source: self.source, writer, out }.advance().await
+        let (mut out, mut desk) = (Vec::with_capacity(room), Desk::new(self.plan));
+        desk.writer.push(&self.header, &mut out);
+        Writing { source: self.source, desk, out }.advance().await
     }
 }
 
@@ -79,6 +92,36 @@ impl Source {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File { left, .. } => *left,
         }
+    }
+}
+
+impl Desk {
+    fn new(plan: BodyPlan) -> Self {
+        let editor = match plan {
+            BodyPlan::Pass => None,
+            BodyPlan::Edit(_) => Some(Box::new(Editor::new(plan))),
+        };
+        Self { editor, edited: Vec::new(), writer: ContentWriter::new() }
+    }
+
+    fn push(&mut self, body: &[u8], out: &mut Vec<u8>) {
+        match &mut self.editor {
+            None => self.writer.push(body, out),
+            Some(editor) => {
+                self.edited.clear();
+                editor.push(body, &mut self.edited);
+                self.writer.push(&self.edited, out);
+            }
+        }
+    }
+
+    fn finish(mut self, out: &mut Vec<u8>) {
+        if let Some(editor) = self.editor {
+            self.edited.clear();
+            editor.finish(&mut self.edited);
+            self.writer.push(&self.edited, out);
+        }
+        self.writer.finish(out);
     }
 }
 
@@ -98,7 +141,7 @@ impl Writing {
         self.source = match self.source {
             Source::Memory(mut bytes) => {
                 let piece = bytes.split_to(bytes.len().min(PIECE));
-                self.writer.push(&piece, &mut self.out);
+                self.desk.push(&piece, &mut self.out);
                 Source::Memory(bytes)
             }
             Source::File { mut file, left, mut buffer } => {
@@ -106,14 +149,14 @@ impl Writing {
                 // A file that became shorter meanwhile fails here, before the final dot: nothing is delivered.
                 let read = blocking(move || file.read_exact(&mut buffer).map(|()| (file, buffer)));
                 let (file, buffer) = read.await.map_err(|error| unreadable(&error))?;
-                self.writer.push(&buffer, &mut self.out);
+                self.desk.push(&buffer, &mut self.out);
                 Source::File { file, left: left - buffer.len() as u64, buffer }
             }
         };
         if self.source.left() > 0 {
             return Ok(Piece::Part(self));
         }
-        self.writer.finish(&mut self.out);
+        self.desk.finish(&mut self.out);
         Ok(Piece::Last(self.out))
     }
 }
@@ -141,6 +184,7 @@ mod tests {
             recipients: vec![mailbox],
             header,
             body,
+            plan: BodyPlan::Pass,
             eight_bit: false,
             smtputf8: false,
         }

@@ -202,9 +202,9 @@ impl Plan<'_> {
 /// MAIL with the parameters that are offered and needed.
 fn mail(outgoing: &Outgoing, offers: &Extensions) -> String {
     let mut text = format!("MAIL FROM:<{}>", outgoing.from);
-    if offers.size.is_some() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, " SIZE={}", outgoing.size());
+    if let Some(limit) = offers.size {
+        // An estimate never exceeds the limit: only what is certain may be refused for it. Writing to a String cannot fail.
+        let _ = write!(text, " SIZE={}", limit.map_or(outgoing.size(), |limit| limit.min(outgoing.size())));
     }
     if outgoing.eight_bit && offers.eight_bit {
         text.push_str(" BODY=8BITMIME");
@@ -218,7 +218,7 @@ fn mail(outgoing: &Outgoing, offers: &Extensions) -> String {
 
 /// RFC 1870 section 6.1: what is larger than the upstream's own number would be refused; why send it.
 fn too_large(outgoing: &Outgoing, offers: &Extensions) -> Option<Failure> {
-    let limit = offers.size.flatten().filter(|&limit| outgoing.size() > limit)?;
+    let limit = offers.size.flatten().filter(|&limit| outgoing.least_size() > limit)?;
     let text = format!("the message has {} octets, the upstream takes at most {limit}", outgoing.size());
     Some(Failure { scope: Scope::Message, next: NextStep::GiveUp, cause: Cause::TooLarge, stage: Stage::Mail, detail: text })
 }

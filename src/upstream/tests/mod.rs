@@ -9,7 +9,7 @@ use tokio_rustls::rustls::ServerConfig;
 use super::*;
 use crate::clock::Timestamp;
 use crate::delivery::{Body, Scope};
-use crate::message::EntryId;
+use crate::message::{BodyPlan, EntryId};
 use crate::oauth::testing::{Endpoint, json, token};
 use crate::tls;
 use server::Server;
@@ -86,6 +86,7 @@ fn outgoing(recipients: &[&str]) -> Outgoing {
         recipients: recipients.iter().map(|text| Mailbox::parse(text).unwrap()).collect(),
         header: Bytes::from_static(b"Subject: x\r\n\r\n"),
         body: Body::Memory(Bytes::from_static(b".hidden\r\nbody\r\n")),
+        plan: BodyPlan::Pass,
         eight_bit: false,
         smtputf8: false,
     }

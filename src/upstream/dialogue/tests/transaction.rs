@@ -9,6 +9,7 @@ fn outgoing(recipients: &[&str]) -> Outgoing {
         recipients: recipients.iter().map(|text| Mailbox::parse(text).unwrap()).collect(),
         header: Bytes::from_static(b"Subject: x\r\n\r\n"),
         body: Body::Memory(Bytes::from_static(b"body\r\n")),
+        plan: BodyPlan::Pass,
         eight_bit: false,
         smtputf8: false,
     }

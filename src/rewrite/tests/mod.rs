@@ -1,9 +1,12 @@
 //! Headers as devices send them, and what leaves.
 
+mod lines;
+mod repairs;
+mod whole;
+
 use super::*;
 use crate::clock::Timestamp;
-use crate::message::{Author, DisplayName, Field, ReplyTo, ReversePath, Splitter};
-use proptest::prelude::*;
+use crate::message::{Charset, DisplayName, Repair, ReplyTo, ReversePath};
 
 /// 21 November 2025, 20:35:30 UTC.
 const RECEIVED: Timestamp = Timestamp::from_millis(1_763_757_330_120);
@@ -12,8 +15,11 @@ const RECEIVED: Timestamp = Timestamp::from_millis(1_763_757_330_120);
 const TRACE: &str = "Received: from copier ([192.168.10.21])\r\n\tby relay.contoso.local (mailferry)\r\n\twith ESMTP id 1kam223p8000;\r\n\tFri, 21 Nov 2025 20:35:30 +0000\r\n";
 const DATE: &str = "Date: Fri, 21 Nov 2025 20:35:30 +0000\r\n";
 const MESSAGE_ID: &str = "Message-ID: <1kam223p8000@contoso.com>\r\n";
+const TO: &str = "To: undisclosed-recipients:;\r\n";
+/// What makes a header complete but for From and To.
+const DATED: &str = "Date: Fri, 21 Nov 2025 21:35:28 +0100\r\nMessage-ID: <1@copier>\r\n";
 /// What makes a header complete but for From.
-const COMPLETE: &str = "Date: Fri, 21 Nov 2025 21:35:28 +0100\r\nMessage-ID: <1@copier>\r\n";
+const COMPLETE: &str = "Date: Fri, 21 Nov 2025 21:35:28 +0100\r\nMessage-ID: <1@copier>\r\nTo: <a@b.test>\r\n";
 
 /// A message and the identity it goes out as.
 #[derive(Clone, Debug)]
@@ -21,6 +27,7 @@ struct Case {
     origin: Origin,
     envelope: Envelope,
     header: Vec<u8>,
+    facts: BodyFacts,
     identity: Identity,
 }
 
@@ -45,6 +52,7 @@ fn case(header: impl Into<Vec<u8>>) -> Case {
             smtputf8: false,
         },
         header: header.into(),
+        facts: BodyFacts::default(),
         identity: Identity { from: mailbox("alerts@contoso.com"), name: DisplayName::Original, reply_to: ReplyTo::Keep },
     }
 }
@@ -60,16 +68,28 @@ impl Case {
         self
     }
 
+    fn source<'a>(&'a self, header: &'a HeaderBlock) -> Source<'a> {
+        Source { origin: &self.origin, envelope: &self.envelope, header, facts: &self.facts, identity: &self.identity }
+    }
+
+    fn repairs(&self) -> Repairs {
+        repairs(&self.source(&HeaderBlock::new(self.header.clone())))
+    }
+
     fn rewrite(&self) -> Rewritten {
         rewrite(&Subject {
             id: EntryId::first_of(RECEIVED),
-            origin: &self.origin,
-            envelope: &self.envelope,
-            header: &HeaderBlock::new(self.header.clone()),
-            facts: &BodyFacts::default(),
-            identity: &self.identity,
+            source: self.source(&HeaderBlock::new(self.header.clone())),
             hostname: "relay.contoso.local",
         })
+    }
+
+    /// What was noted, and what leaves below our Received line in place of the fields of a complete header.
+    #[track_caller]
+    fn mends(mut self, repairs: &[Repair], want: &str) {
+        self.header = [DATED.as_bytes(), b"From: alerts@contoso.com\r\n", &self.header].concat();
+        assert_eq!(self.repairs(), repairs.iter().copied().collect(), "in {}", self.header.escape_ascii());
+        self.gives(&[DATED, "From: alerts@contoso.com\r\n", want].concat());
     }
 
     /// What leaves below our Received line, without the empty line at the end.
@@ -77,13 +97,13 @@ impl Case {
     fn gives(&self, want: &str) {
         let sent = self.rewrite();
         let header = String::from_utf8_lossy(&sent.header);
-        let below = header.strip_prefix(TRACE).unwrap_or(&header);
+        let (_, below) = header.split_once("+0000\r\n").unwrap();
         assert_eq!(below.strip_suffix("\r\n").unwrap(), want, "from {}", self.header.escape_ascii());
-        assert_eq!((sent.from, sent.body), (self.identity.from.clone(), BodyPlan::Pass));
+        assert_eq!((sent.from, sent.body.eight_bit), (self.identity.from.clone(), self.facts.eight_bit));
         assert_eq!(self.rewrite().header, sent.header, "asked twice");
     }
 
-    /// The same, for a header that lacks neither Date nor Message-ID.
+    /// The same, for a header that lacks neither Date nor Message-ID nor To.
     #[track_caller]
     fn complete_gives(mut self, want: &str) {
         self.header = [COMPLETE.as_bytes(), &self.header].concat();
@@ -102,7 +122,7 @@ fn a_copier_gets_what_it_left_out() {
 
 #[test]
 fn a_message_without_header_gets_one() {
-    case("").gives(&format!("{DATE}From: <alerts@contoso.com>\r\n{MESSAGE_ID}"));
+    case("").gives(&format!("{DATE}From: <alerts@contoso.com>\r\n{TO}{MESSAGE_ID}"));
 }
 
 #[test]
@@ -114,7 +134,7 @@ fn what_is_fine_stays_octet_for_octet() {
         "From: \"Copier,\r\n\t2nd floor\" <alerts@contoso.com>\r\n",
         "From: =?iso-8859-1?Q?B=FCro?=\r\n <alerts@contoso.com>\r\n",
     ] {
-        let rest = "X-Odd :\tkept \r\n \r\nSubject: B\u{fc}ro  \r\n";
+        let rest = "X-Odd :\tkept \r\nsubject:  =?utf-8?q?B=C3=BCro?=  \r\nX-Empty:\r\n";
         case(format!("{from}{rest}")).complete_gives(&format!("{from}{rest}"));
     }
 }
@@ -130,7 +150,6 @@ fn a_from_that_could_be_misread_is_written_anew() {
     ] {
         case(format!("{from}\r\n")).complete_gives("From: <alerts@contoso.com>\r\n");
     }
-    case("From: \"a\r\n \r\n b\" <alerts@contoso.com>\r\n").complete_gives("From: \"a b\" <alerts@contoso.com>\r\n");
     case("From: alerts@contoso.com (Copier)\r\n").complete_gives("From: \"Copier\" <alerts@contoso.com>\r\n");
 }
 
@@ -168,18 +187,15 @@ fn one_from_leaves_in_the_place_of_the_first() {
 
 #[test]
 fn sender_and_bcc_go_with_all_their_lines() {
-    case(
-        "From: alerts@contoso.com\r\nSender: root@legacy.test\r\nBCC: x@y.test,\r\n\tz@y.test\r\nresent-bcc : v@w.test\r\nTo: a@b.test\r\n",
-    )
-    .complete_gives("From: alerts@contoso.com\r\nTo: a@b.test\r\n");
+    case("From: alerts@contoso.com\r\nSender: root@legacy.test\r\nBCC: x@y.test,\r\n\tz@y.test\r\nresent-bcc : v@w.test\r\n")
+        .complete_gives("From: alerts@contoso.com\r\n");
     case("Bcc: only@b.test\r\nFrom: alerts@contoso.com\r\n").complete_gives("From: alerts@contoso.com\r\n");
 }
 
 #[test]
 fn empty_dates_and_message_ids_count_as_missing() {
-    case("Date:\r\nFrom: alerts@contoso.com\r\nMessage-ID: \r\n").gives(&format!("{DATE}From: alerts@contoso.com\r\n{MESSAGE_ID}"));
-    let odd = "Date: 05/03/19 10:42 AM +00:00 (GMT+00:00)\r\nFrom: alerts@contoso.com\r\nMessage-Id: 12345\r\n";
-    case(odd).gives(odd);
+    case("Date:\r\nFrom: alerts@contoso.com\r\nCc: a@b.test\r\nMessage-ID: \r\n")
+        .gives(&format!("{DATE}From: alerts@contoso.com\r\nCc: a@b.test\r\n{MESSAGE_ID}"));
 }
 
 #[test]
@@ -251,77 +267,4 @@ fn smtputf8_is_needed_for_addresses_and_for_headers_that_were_sent_with_it() {
     from.identity.from = mailbox("d\u{f6}r@contoso.com");
     assert!(from.rewrite().smtputf8);
     assert!(case("").reply_to(ReplyTo::Address(mailbox("a@b\u{fc}ro.test"))).rewrite().smtputf8);
-}
-
-fn any_reply_to() -> impl Strategy<Value = ReplyTo> {
-    prop_oneof![
-        Just(ReplyTo::Keep),
-        Just(ReplyTo::None),
-        Just(ReplyTo::Original),
-        Just(ReplyTo::Address(Mailbox::parse("it@contoso.com").unwrap()))
-    ]
-}
-
-/// Lines that are mostly the fields that matter, with text that likes to break them.
-fn any_header() -> impl Strategy<Value = Vec<u8>> {
-    let name = "(From|FROM |Sender|Reply-To|Date|Message-ID|Bcc|Resent-Bcc|To|Received|X-[a-z]{1,4})";
-    let value = "([ \t]?(<|>|,|;|\"|=\\?utf-8\\?Q\\?=0D=0A\\?=|=\\?|a@b\\.test|alerts@contoso\\.com|\r\n |\u{fc}|\\(|\\)|:|\\\\|[a-z. ]{1,9})){0,9}";
-    proptest::collection::vec((name, value), 0..9).prop_map(|fields| {
-        let lines: String = fields.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
-        let mut splitter = Splitter::new();
-        splitter.push(lines.as_bytes()).unwrap();
-        splitter.finish().header.as_bytes().to_vec()
-    })
-}
-
-fn count(fields: &[Field<'_>], name: &str) -> usize {
-    fields.iter().filter(|field| field.is(name)).count()
-}
-
-proptest! {
-    #[test]
-    fn the_sent_header_is_always_whole(
-        header in any_header(),
-        name in proptest::option::of("[\\PC\r\n\t\0]{0,40}"),
-        helo in proptest::option::of("[\\PC\r\n\t\0]{0,40}"),
-        reply_to in any_reply_to(),
-        smtputf8: bool,
-    ) {
-        let mut case = case(header).reply_to(reply_to.clone());
-        case.origin.helo = helo;
-        case.envelope.smtputf8 = smtputf8;
-        case.identity.name = name.map_or(DisplayName::Original, DisplayName::Fixed);
-        let sent = case.rewrite();
-
-        let block = sent.header.strip_suffix(b"\r\n").unwrap();
-        let lines = String::from_utf8_lossy(block).replace("\r\n", "");
-        prop_assert!(block.ends_with(b"\r\n") && !lines.contains(['\r', '\n']), "{}", block.escape_ascii());
-        let (before, after) = (HeaderBlock::new(case.header.clone()), HeaderBlock::new(block.to_vec()));
-        let (before, after): (Vec<_>, Vec<_>) = (before.fields().collect(), after.fields().collect());
-
-        // Exactly the fields that should be there.
-        prop_assert_eq!(count(&after, "From"), 1);
-        prop_assert_eq!(count(&after, "Sender") + count(&after, "Bcc") + count(&after, "Resent-Bcc"), 0);
-        prop_assert_eq!(count(&after, "Received"), count(&before, "Received") + 1);
-        prop_assert!(count(&after, "Date") > 0 && count(&after, "Message-ID") > 0);
-        prop_assert!(after[0].is("Received"));
-        prop_assert_eq!(Author::of(&HeaderBlock::new(block.to_vec())).mailbox, Some(case.identity.from.clone()));
-        match reply_to {
-            ReplyTo::Keep => prop_assert_eq!(count(&after, "Reply-To"), count(&before, "Reply-To")),
-            ReplyTo::None => prop_assert_eq!(count(&after, "Reply-To"), 0),
-            ReplyTo::Address(_) => prop_assert_eq!(count(&after, "Reply-To"), 1),
-            ReplyTo::Original => {}
-        }
-
-        // Everything else, octet for octet, in order.
-        let other = |field: &&Field<'_>| Kind::of(field) == Kind::Other;
-        let kept: Vec<&[u8]> = before.iter().filter(other).map(|field| field.raw).collect();
-        let left: Vec<&[u8]> = after[1..].iter().filter(other).map(|field| field.raw).collect();
-        prop_assert_eq!(kept, left);
-
-        // No line that is written here is long.
-        let theirs: Vec<&[u8]> = case.header.split(|&byte| byte == b'\n').collect();
-        let longest = block.split(|&byte| byte == b'\n').filter(|line| !theirs.contains(line)).map(<[u8]>::len).max();
-        prop_assert!(longest <= Some(2 + 998));
-    }
 }

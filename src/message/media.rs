@@ -1,0 +1,401 @@
+//! What a header says about its content: media type, charset and transfer encoding (RFC 2045 sections 5 and 6).
+//!
+//! The same for the header of a message and for that of a part. Devices leave out semicolons and quotes, write comments
+//! and fold in odd places: what they mean is read, and what they say twice is not trusted. What follows from it is
+//! decided elsewhere.
+//!
+//! Always true: reading never fails, takes time in proportion to the fields, and a boundary is taken octet for octet.
+
+use super::header::fields;
+use super::{Field, HeaderBlock};
+
+/// What the Content-Type and Content-Transfer-Encoding fields of a header say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentFields {
+    /// What kind of content it is; `None` when no Content-Type says so, and text is meant (RFC 2045 section 5.2).
+    pub media: Option<Media>,
+    /// The charset parameter as it is written (RFC 2046 section 4.1.2).
+    pub charset: Option<String>,
+    /// How the content is encoded; `None` when nothing says so, and 7bit is meant (RFC 2045 section 6.1).
+    pub encoding: Option<TransferEncoding>,
+    /// One of the two fields stands there more than once: others may read another one than we did, which is the first.
+    pub repeated: bool,
+}
+
+/// A kind of content, as far as it matters for a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `text/…`, and the word `text` alone.
+    Text,
+    /// `multipart/…`: parts with a boundary between them.
+    Multipart {
+        /// What stands behind the slash, in lower case.
+        subtype: String,
+        /// What stands between the parts, without the hyphens before it (RFC 2046 section 5.1.1); not empty.
+        boundary: Option<Vec<u8>>,
+    },
+    /// `message/…`: most often a whole message in another.
+    Message,
+    /// All else, also what cannot be read.
+    Other,
+}
+
+/// How content was made fit for mail (RFC 2045 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferEncoding {
+    /// `7bit`: as it is.
+    SevenBit,
+    /// `8bit`: as it is, octets above 127 among it.
+    EightBit,
+    /// `binary`: as it is, and not in lines.
+    Binary,
+    /// `quoted-printable`.
+    QuotedPrintable,
+    /// `base64`.
+    Base64,
+    /// Another one, which we cannot read.
+    Unknown,
+}
+
+/// Octets of a field that are read: a type with all its parameters has a few hundred.
+const LONGEST: usize = 4096;
+
+/// Octets that a charset's label may have; the longest one that is known has 19.
+const LONGEST_CHARSET: usize = 64;
+
+impl ContentFields {
+    /// Reads the fields of a header.
+    pub fn of(header: &HeaderBlock) -> Self {
+        Self::among(header.fields())
+    }
+
+    /// Reads the fields of a header that is still in its making.
+    pub(super) fn in_lines(lines: &[u8]) -> Self {
+        Self::among(fields(lines))
+    }
+
+    fn among<'a>(fields: impl Iterator<Item = Field<'a>>) -> Self {
+        let (mut content_type, mut encoding, mut repeated) = (None, None, false);
+        for field in fields {
+            if field.is("Content-Type") {
+                repeated |= content_type.is_some();
+                content_type.get_or_insert(field.value);
+            } else if field.is("Content-Transfer-Encoding") {
+                repeated |= encoding.is_some();
+                encoding.get_or_insert(field.value);
+            }
+        }
+        let (media, charset) = content_type.map_or((None, None), read_type);
+        Self { media, charset, encoding: encoding.and_then(TransferEncoding::read), repeated }
+    }
+
+    /// Whether the content is text, said or meant.
+    pub fn is_text(&self) -> bool {
+        match self.media {
+            None | Some(Media::Text) => true,
+            Some(Media::Multipart { .. } | Media::Message | Media::Other) => false,
+        }
+    }
+
+    /// Whether the content stands there as it is.
+    pub fn is_plain(&self) -> bool {
+        self.encoding.is_none_or(TransferEncoding::is_plain)
+    }
+}
+
+impl TransferEncoding {
+    /// Reads a field's value, whatever its case, with or without hyphens (`8-bit`); `None` when it says nothing.
+    fn read(value: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(value);
+        let mut name = Vec::new();
+        loop {
+            reader.skip();
+            match reader.word(b";(") {
+                [] => break,
+                word => name.extend(word.iter().filter(|octet| octet.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase)),
+            }
+        }
+        Some(match &name[..] {
+            b"" => return None,
+            b"7bit" => Self::SevenBit,
+            b"8bit" => Self::EightBit,
+            b"binary" => Self::Binary,
+            b"quotedprintable" => Self::QuotedPrintable,
+            b"base64" => Self::Base64,
+            _ => Self::Unknown,
+        })
+    }
+
+    /// Whether content in it stands there as it is.
+    pub const fn is_plain(self) -> bool {
+        match self {
+            Self::SevenBit | Self::EightBit | Self::Binary => true,
+            Self::QuotedPrintable | Self::Base64 | Self::Unknown => false,
+        }
+    }
+
+    /// Its name in a header; an unknown one has none.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::SevenBit => Some("7bit"),
+            Self::EightBit => Some("8bit"),
+            Self::Binary => Some("binary"),
+            Self::QuotedPrintable => Some("quoted-printable"),
+            Self::Base64 => Some("base64"),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Media type and charset of a Content-Type field.
+fn read_type(value: &[u8]) -> (Option<Media>, Option<String>) {
+    let mut reader = Reader::new(value);
+    reader.skip();
+    let kind = reader.word(b"/;(").to_ascii_lowercase();
+    reader.skip();
+    let subtype = if reader.take(b'/') {
+        reader.skip();
+        reader.word(b";(").to_ascii_lowercase()
+    } else {
+        Vec::new()
+    };
+    let (mut boundary, mut charset) = (None, None);
+    while let Some((name, value)) = reader.parameter() {
+        if name.eq_ignore_ascii_case(b"boundary") && boundary.is_none() {
+            boundary = Some(value.trim_ascii_end().to_vec());
+        } else if name.eq_ignore_ascii_case(b"charset") && charset.is_none() {
+            charset = Some(value);
+        }
+    }
+    let charset = charset.filter(|label| (1..=LONGEST_CHARSET).contains(&label.len())).and_then(|label| String::from_utf8(label).ok());
+    let media = match &kind[..] {
+        b"" => None,
+        b"text" => Some(Media::Text),
+        b"multipart" => {
+            let subtype = String::from_utf8_lossy(&subtype).into_owned();
+            Some(Media::Multipart { subtype, boundary: boundary.filter(|boundary| !boundary.is_empty()) })
+        }
+        b"message" => Some(Media::Message),
+        _ => Some(Media::Other),
+    };
+    (media, charset)
+}
+
+/// Takes the value of a field apart (RFC 2045 section 5.1), from its start to its end.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn new(value: &'a [u8]) -> Self {
+        Self { rest: &value[..value.len().min(LONGEST)] }
+    }
+
+    /// Takes this octet, if it comes next.
+    fn take(&mut self, octet: u8) -> bool {
+        let taken = self.rest.strip_prefix(&[octet]);
+        self.rest = taken.unwrap_or(self.rest);
+        taken.is_some()
+    }
+
+    /// Passes white space, line ends and comments.
+    fn skip(&mut self) {
+        loop {
+            self.rest = self.rest.trim_ascii_start();
+            if !self.take(b'(') {
+                return;
+            }
+            self.rest = behind_comment(self.rest);
+        }
+    }
+
+    /// Takes what comes up to white space or one of these octets.
+    fn word(&mut self, stops: &[u8]) -> &'a [u8] {
+        let end = self.rest.iter().position(|octet| octet.is_ascii_whitespace() || stops.contains(octet)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word
+    }
+
+    /// Takes the next parameter that has a value: its name and that value, without quotes.
+    fn parameter(&mut self) -> Option<(&'a [u8], Vec<u8>)> {
+        loop {
+            self.skip();
+            while self.take(b';') {
+                self.skip();
+            }
+            if self.rest.is_empty() {
+                return None;
+            }
+            let name = self.word(b"=;(");
+            self.skip();
+            if self.take(b'=') {
+                // No comment may be looked for behind it: parentheses belong to boundaries that lack their quotes.
+                self.rest = self.rest.trim_ascii_start();
+                return Some((name, self.value()));
+            }
+        }
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        if self.take(b'"')
+            && let Some((value, rest)) = quoted(self.rest)
+        {
+            self.rest = rest;
+            return value;
+        }
+        self.word(b";").to_vec()
+    }
+}
+
+/// What follows a comment whose first parenthesis has been taken (RFC 5322 section 3.2.2). One that is not closed goes
+/// up to the end.
+fn behind_comment(text: &[u8]) -> &[u8] {
+    let (mut depth, mut escaped) = (1_u32, false);
+    for (at, octet) in text.iter().enumerate() {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'(' => depth += 1,
+            b')' if depth == 1 => return &text[at + 1..],
+            b')' => depth -= 1,
+            _ => {}
+        }
+    }
+    &[]
+}
+
+/// A quoted string whose first quote has been taken, and what follows its last one (RFC 5322 section 3.2.4); `None` when
+/// that is missing.
+fn quoted(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let (mut value, mut escaped) = (Vec::new(), false);
+    for (at, &octet) in text.iter().enumerate() {
+        match octet {
+            _ if escaped => {
+                value.push(octet);
+                escaped = false;
+            }
+            b'\\' => escaped = true,
+            b'"' => return Some((value, &text[at + 1..])),
+            // Folding is no part of the value.
+            b'\r' | b'\n' => {}
+            _ => value.push(octet),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(lines: &str) -> ContentFields {
+        ContentFields::of(&HeaderBlock::new(lines.as_bytes().to_vec()))
+    }
+
+    fn boundary(value: &str) -> Option<String> {
+        match of(&format!("Content-Type: {value}\r\n")).media {
+            Some(Media::Multipart { boundary, .. }) => boundary.map(|octets| String::from_utf8(octets).unwrap()),
+            media => panic!("{value} was read as {media:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_types_as_devices_write_them() {
+        for (value, media) in [
+            ("text/plain", Some(Media::Text)),
+            (" TEXT / HTML ; charset=x", Some(Media::Text)),
+            ("text", Some(Media::Text)),
+            ("(a (b) \\) c) text/plain", Some(Media::Text)),
+            ("\r\n\ttext/plain", Some(Media::Text)),
+            ("message/rfc822", Some(Media::Message)),
+            ("application/pdf; name=a.pdf", Some(Media::Other)),
+            ("PDF", Some(Media::Other)),
+            ("/plain", None),
+            ("", None),
+            (" ; charset=utf-8", None),
+            ("(never closed", None),
+        ] {
+            assert_eq!(of(&format!("content-type:{value}\r\n")).media, media, "{value:?}");
+        }
+        assert_eq!(of("Subject: x\r\n"), ContentFields::default());
+    }
+
+    #[test]
+    fn reads_boundaries_as_devices_write_them() {
+        for (value, want) in [
+            ("multipart/mixed; boundary=abc", Some("abc")),
+            ("multipart/mixed; boundary=\"a b:c\"", Some("a b:c")),
+            ("multipart/mixed;\r\n\tBoundary = \"a\\\"b\"; x=y", Some("a\"b")),
+            ("multipart/mixed boundary=abc", Some("abc")),
+            ("multipart/mixed; type=\"text/html\" boundary=\"a;b\"", Some("a;b")),
+            ("multipart/mixed; boundary=----=_Part(1)?=x;charset=y", Some("----=_Part(1)?=x")),
+            ("multipart/mixed; boundary=\"abc", Some("abc")),
+            ("multipart/mixed; boundary=\"a\r\n b\"", Some("a b")),
+            ("multipart/mixed; boundary=\"abc  \"", Some("abc")),
+            ("multipart/mixed; x=\"boundary=no\"; boundary=yes", Some("yes")),
+            ("multipart/mixed; (boundary=no) boundary=yes", Some("yes")),
+            ("multipart/mixed; boundary=first; boundary=second", Some("first")),
+            ("multipart/mixed; boundary=", None),
+            ("multipart/mixed; boundary", None),
+            ("multipart/mixed;;; =x", None),
+        ] {
+            assert_eq!(boundary(value).as_deref(), want, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn reads_charsets_and_subtypes() {
+        assert_eq!(of("Content-Type: text/plain; charset=\"ISO-8859-1\"\r\n").charset.as_deref(), Some("ISO-8859-1"));
+        assert_eq!(of("Content-Type: text/plain; format=flowed; charset = utf-8 (ours)\r\n").charset.as_deref(), Some("utf-8"));
+        assert_eq!(of("Content-Type: text/plain; charset=\"\"\r\n").charset, None);
+        assert_eq!(of("Content-Type: text/plain; charset\r\n").charset, None);
+        let signed = of("Content-Type: Multipart/SIGNED\r\n").media;
+        assert_eq!(signed, Some(Media::Multipart { subtype: "signed".into(), boundary: None }));
+    }
+
+    #[test]
+    fn reads_encodings_as_devices_write_them() {
+        for (value, want) in [
+            ("7bit", Some(TransferEncoding::SevenBit)),
+            (" 8-Bit", Some(TransferEncoding::EightBit)),
+            ("8 bit", Some(TransferEncoding::EightBit)),
+            ("BINARY", Some(TransferEncoding::Binary)),
+            ("\"base64\"", Some(TransferEncoding::Base64)),
+            ("(of course) base64 (what else)", Some(TransferEncoding::Base64)),
+            ("\r\n\tQuoted-Printable;", Some(TransferEncoding::QuotedPrintable)),
+            ("x-uuencode", Some(TransferEncoding::Unknown)),
+            ("8bit base64", Some(TransferEncoding::Unknown)),
+            ("", None),
+            ("()", None),
+        ] {
+            assert_eq!(of(&format!("Content-Transfer-Encoding:{value}\r\n")).encoding, want, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_the_first_is_read_and_it_is_said() {
+        let fields = of("Content-Type: text/plain\r\nCONTENT-TYPE: image/png\r\n");
+        assert_eq!((fields.media, fields.repeated), (Some(Media::Text), true));
+        assert!(of("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: base64\r\n").repeated);
+        assert!(!of("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n").repeated);
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_boundary_is_read_octet_for_octet(boundary in "[ -~]{0,69}[!-~]", folded in any::<bool>()) {
+            let quoted = boundary.replace('\\', "\\\\").replace('"', "\\\"");
+            let fold = if folded { "\r\n\t" } else { " " };
+            prop_assert_eq!(super::tests::boundary(&format!("multipart/mixed;{fold}boundary=\"{quoted}\"")), Some(boundary));
+        }
+
+        #[test]
+        fn anything_can_be_read(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let line = [b"Content-Type: ", &value[..], b"\r\nContent-Transfer-Encoding: ", &value[..], b"\r\n"].concat();
+            let fields = ContentFields::of(&HeaderBlock::new(line));
+            prop_assert!(fields.charset.is_none_or(|label| (1..=LONGEST_CHARSET).contains(&label.len())));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Whatever a device writes, what leaves is a whole header, and stays one.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::message::{Author, Field, Splitter};
+use crate::rewrite::fields::Kind;
+use crate::smtp::ContentReader;
+
+fn any_reply_to() -> impl Strategy<Value = ReplyTo> {
+    prop_oneof![
+        Just(ReplyTo::Keep),
+        Just(ReplyTo::None),
+        Just(ReplyTo::Original),
+        Just(ReplyTo::Address(Mailbox::parse("it@contoso.com").unwrap()))
+    ]
+}
+
+/// Lines that are mostly the fields that matter, with text that likes to break them.
+fn any_header() -> impl Strategy<Value = Vec<u8>> {
+    let name = "(From|FROM |Sender|Reply-To|To|CC|Date|Message-ID|Bcc|Resent-Bcc|Subject|Content-Type|Content-Disposition|\
+                Content-Transfer-Encoding|Mime-Version|References|Received|X-[a-z]{1,4}|X{890,1010})";
+    let piece = prop_oneof![
+        6 => "[ \t]?(<|>|,|;|\"|=\\?utf-8\\?Q\\?=0D=0A\\?=|=\\?|a@b\\.test|alerts@contoso\\.com|\r\n |\u{fc}|\\(|\\)|:|\\\\|[a-z. ]{1,9})".prop_map(String::into_bytes),
+        2 => "( |<1@c>|text/plain|multipart/mixed; boundary=x|; charset=|7bit|base64|name=|Fri, 21 Nov 2025 20:35:30 \\+0000|1970|B\u{fc}ro@x)".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 0..6),
+        1 => (proptest::sample::select(vec!["x", " ", "\u{fc}", "a ", "a,", "\r\n ", "("]), 1_usize..1200).prop_map(|(text, times)| text.repeat(times).into_bytes()),
+        1 => Just(b"\x1b$B%9%-%c%J\x1b(B".to_vec()),
+    ];
+    let value = proptest::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat());
+    proptest::collection::vec((name, value), 0..9).prop_map(|fields| {
+        let lines: Vec<u8> = fields.iter().flat_map(|(name, value)| [name.as_bytes(), b":", value, b"\r\n"].concat()).collect();
+        header_of(&lines)
+    })
+}
+
+/// What a listener would make of it.
+fn header_of(content: &[u8]) -> Vec<u8> {
+    let (mut reader, mut splitter, mut read) = (ContentReader::new(), Splitter::new(), Vec::new());
+    reader.push(&[content, b"\r\n.\r\n"].concat(), &mut read);
+    splitter.push(&read).unwrap();
+    splitter.finish().header.as_bytes().to_vec()
+}
+
+fn any_facts() -> impl Strategy<Value = BodyFacts> {
+    let charset = prop_oneof![Just(None), Just(Some(Charset::UTF_8)), Just(Charset::of("gbk"))];
+    (any::<bool>(), charset).prop_map(|(eight_bit, charset)| BodyFacts { eight_bit, charset, ..BodyFacts::default() })
+}
+
+fn count(fields: &[Field<'_>], name: &str) -> usize {
+    fields.iter().filter(|field| field.is(name)).count()
+}
+
+/// Whether every octet may stand in a header that is sent.
+fn is_fit(block: &[u8], smtputf8: bool) -> bool {
+    let lines: Vec<&[u8]> = block.strip_suffix(b"\r\n").unwrap_or(block).split(|octet| *octet == b'\n').collect();
+    let is_control = |octet: &u8| octet.is_ascii_control() && *octet != b'\t';
+    let (last, others) = lines.split_last().unwrap();
+    let bare: Vec<&[u8]> = others.iter().filter_map(|line| line.strip_suffix(b"\r")).chain([*last]).collect();
+    let fine = |line: &&[u8]| line.len() <= 998 && !line.iter().any(is_control) && !line.trim_ascii().is_empty();
+    bare.len() == lines.len() && bare.iter().all(fine) && (block.is_ascii() || (smtputf8 && std::str::from_utf8(block).is_ok()))
+}
+
+proptest! {
+    #[test]
+    fn the_sent_header_is_always_whole(
+        header in any_header(),
+        facts in any_facts(),
+        name in proptest::option::of("[\\PC\r\n\t\0]{0,40}"),
+        helo in proptest::option::of("[\\PC\r\n\t\0]{0,40}"),
+        reply_to in any_reply_to(),
+        charset in prop_oneof![Just(None), Just(Charset::of("shift_jis"))],
+        smtputf8: bool,
+    ) {
+        let mut case = case(header).reply_to(reply_to.clone());
+        case.facts = facts;
+        case.origin = Origin { helo, charset, ..case.origin };
+        case.envelope.smtputf8 = smtputf8;
+        case.identity.name = name.map_or(DisplayName::Original, DisplayName::Fixed);
+        let sent = case.rewrite();
+
+        let block = sent.header.strip_suffix(b"\r\n").unwrap();
+        prop_assert!(is_fit(block, sent.smtputf8), "{}", block.escape_ascii());
+        let (before, after) = (HeaderBlock::new(case.header.clone()), HeaderBlock::new(block.to_vec()));
+        let (before, after): (Vec<_>, Vec<_>) = (before.fields().collect(), after.fields().collect());
+
+        // Exactly the fields that should be there.
+        for name in ["From", "Date", "Message-ID"] {
+            prop_assert_eq!(count(&after, name), 1, "{}", name);
+        }
+        for name in ["To", "Cc", "Reply-To", "Subject", "References", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"] {
+            prop_assert!(count(&after, name) < 2, "{}", name);
+        }
+        prop_assert!(count(&after, "To") + count(&after, "Cc") > 0);
+        prop_assert_eq!(count(&after, "Sender") + count(&after, "Bcc") + count(&after, "Resent-Bcc"), 0);
+        prop_assert_eq!(count(&after, "Received"), count(&before, "Received") + 1);
+        prop_assert!(after[0].is("Received"));
+        prop_assert_eq!(Author::of(&HeaderBlock::new(block.to_vec())).mailbox, Some(case.identity.from.clone()));
+        match reply_to {
+            ReplyTo::Keep => prop_assert_eq!(count(&after, "Reply-To") > 0, count(&before, "Reply-To") > 0),
+            ReplyTo::None => prop_assert_eq!(count(&after, "Reply-To"), 0),
+            ReplyTo::Address(_) => prop_assert_eq!(count(&after, "Reply-To"), 1),
+            ReplyTo::Original => {}
+        }
+
+        // What needs nothing stays, octet for octet and in order.
+        let fine = |field: &&Field<'_>| Kind::of(field) == Kind::Other && is_fit(field.raw, false);
+        let kept: Vec<&[u8]> = before.iter().filter(fine).map(|field| field.raw).collect();
+        let mut left = after[1..].iter().filter(fine).map(|field| field.raw);
+        prop_assert!(kept.iter().all(|kept| left.any(|left| left == *kept)), "{}", block.escape_ascii());
+        if case.repairs().is_empty() {
+            let theirs = |field: &&Field<'_>| !["From", "Sender", "Bcc", "Resent-Bcc", "Reply-To"].iter().any(|name| field.is(name));
+            let kept: Vec<&[u8]> = before.iter().filter(theirs).map(|field| field.raw).collect();
+            prop_assert_eq!(kept, after[1..].iter().filter(theirs).map(|field| field.raw).collect::<Vec<_>>());
+        }
+
+        // Sent once more, nothing is left to be mended and nothing changes below the new Received line.
+        let mut again = case.clone();
+        again.header = block.to_vec();
+        prop_assert_eq!(again.repairs(), Repairs::none(), "{}", block.escape_ascii());
+        let twice = again.rewrite();
+        let below = &twice.header[twice.header.len() - sent.header.len()..];
+        prop_assert_eq!(below.escape_ascii().to_string(), sent.header.escape_ascii().to_string());
+        prop_assert_eq!(twice.smtputf8, sent.smtputf8);
+    }
+}
