@@ -450,7 +450,7 @@ async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
         lines[1..],
         [
             r#" INFO refused command client=127.0.0.1 listener=127.0.0.1:25 reply=553 5.1.3 "<admin?[0m>" is no mail address: each recipient is written as name@domain"#,
-            r#" INFO accepted entry=000000000001 client=127.0.0.1 listener=127.0.0.1:25 helo="\u{1b}[31mred" from=\u{1b}]0;title rule=1 send_as=scanner@contoso.com account=office recipients=2 to=a@b.example, c@d.example size=6 repaired="bare-lf, no-separator""#,
+            r#" INFO accepted entry=000000000001 client=127.0.0.1 listener=127.0.0.1:25 helo="\u{1b}[31mred" from=\u{1b}]0;title rule=1 send_as=scanner@contoso.com account=office recipients=2 to=a@b.example, c@d.example size=6 repaired="bare-lf, no-separator, no-from, no-to, no-date, no-message-id""#,
             r#" WARN refused client client=127.0.0.1 listener="127.0.0.1:25" reason=the client speaks TLS on a listener without TLS remedy="turn TLS/SSL off in the mail settings of the device""#,
         ]
     );

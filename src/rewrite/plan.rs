@@ -200,7 +200,7 @@ impl<'a> Plan<'a> {
         };
         self.repairs.note_if(seen.count > 1, Repair::RepeatedField);
         let mut dates = self.header.fields().filter(|field| Kind::of(field) == Kind::Date);
-        match dates.find(|field| dates::is_credible(field.value, source.origin.received)) {
+        match dates.find(|field| dates::is_credible(field.value, source.origin.received.as_secs())) {
             Some(_) if seen.count == 1 => {}
             Some(field) => self.set(Kind::Date, Change::Put(Line::Came(field))),
             None => {

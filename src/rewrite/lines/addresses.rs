@@ -7,7 +7,7 @@ use super::{Raw, Text, structured, text};
 /// Writes a list of addresses (RFC 5322 section 3.4). Of what is not raw no octet but white space changes.
 ///
 /// An address with raw octets cannot be written without SMTPUTF8. It becomes the name of a group without members, as
-/// RFC 6857 section 3.1.6 has it: whoever reads the message sees it, and no server takes it for an address. Within a
+/// RFC 6857 section 3.1 has it: whoever reads the message sees it, and no server takes it for an address. Within a
 /// group, where no other group may stand, it is left out.
 pub(super) fn write(pen: &mut Pen<'_>, text: &Text) {
     let tokens = tokens::all(&text.octets);
