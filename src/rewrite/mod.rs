@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use crate::message::{BodyFacts, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin};
 
-pub use body::Decided;
+pub use body::{Decided, decide};
 use fields::{Changes, Found, Kind};
 
 /// What the header is made from.
