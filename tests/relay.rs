@@ -99,6 +99,30 @@ async fn a_large_body_goes_through_a_file_unchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_others_refuse_is_encoded_on_its_way() {
+    let world = World::start().await;
+    let relay = world.relay().await;
+    let listener = relay.listeners()[0];
+    // In a file, and in one line that no mail server takes.
+    let (line, image) = ("a table of numbers; ".repeat(60_000), "\0\u{1}\u{2}".repeat(1000));
+    let message = format!(
+        "From: copier@printers.local\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+         --b\r\n\r\nSee attachments.\r\n--b\r\nContent-Type: text/csv\r\n\r\n{line}\r\n\
+         --b\r\nContent-Type: image/x-raw\r\nContent-Transfer-Encoding: binary\r\n\r\n{image}\r\n--b--\r\n"
+    );
+    let reply = on_thread(move || send(listener, COPIER, &["a@example.com"], message).unwrap()).await;
+    assert!(reply.starts_with("250"), "{reply}");
+    let received = world.arrived(1).await.remove(0);
+    assert!(received.content.split(|&octet| octet == b'\n').all(|line| line.len() <= 999) && !received.content.contains(&0));
+    let arrived = mail_parser::MessageParser::default().parse(&received.content[..]).unwrap();
+    let parts: Vec<_> = arrived.parts.iter().map(|part| part.contents()).collect();
+    assert_eq!(parts[1], b"See attachments.");
+    assert!(parts[2] == line.as_bytes() && parts[3] == image.as_bytes(), "what is decoded is not what came");
+    until_empty(&relay).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_message_in_is_one_message_out() {
     let world = World::start().await;
     let relay = world.relay().await;

@@ -16,6 +16,7 @@ mod guess;
 mod header;
 mod id;
 mod media;
+mod multiparts;
 mod origin;
 mod parts;
 mod receipt;

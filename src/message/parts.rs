@@ -16,15 +16,7 @@ use super::author;
 use super::facts::{Measure, PartFacts};
 use super::header::{begins_field, fields};
 use super::media::{ContentFields, Media, TransferEncoding};
-
-/// Multiparts within each other that are looked into. Real ones have three or four.
-const DEEPEST: usize = 16;
-
-/// Octets of a boundary. RFC 2046 section 5.1.1 allows 70.
-const LONGEST_BOUNDARY: usize = 200;
-
-/// Octets of a line that may be a delimiter, white space behind the boundary included.
-const LONGEST_DELIMITER: usize = 512;
+use super::multiparts::{Entered, LONGEST_DELIMITER, Line, Multiparts};
 
 /// Octets of a part's header. Real ones have some hundred.
 const LONGEST_HEADER: usize = 16 * 1024;
@@ -34,16 +26,6 @@ const MOST_PARTS: usize = 64;
 
 /// Octets of a From field that is kept; more is a list.
 const LONGEST_FROM: usize = 1024;
-
-/// A multipart whose end has not come.
-#[derive(Debug)]
-struct Open {
-    boundary: String,
-    /// Nothing in it may change: that would break a signature.
-    sealed: bool,
-    /// Its parts are messages when they do not say otherwise (RFC 2046 section 5.1.5).
-    digest: bool,
-}
 
 /// What the octets belong to that come next.
 #[derive(Debug)]
@@ -75,24 +57,10 @@ struct Content {
     encoding: Option<TransferEncoding>,
 }
 
-/// What a line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    /// Text like any other.
-    Text,
-    /// A part of this multipart begins.
-    Delimiter(usize),
-    /// The last part of this multipart has ended.
-    Close(usize),
-    /// Readers will not agree on it.
-    Unclear,
-}
-
 /// Walks through a body as it passes.
 #[derive(Debug)]
 pub(super) struct Scanner {
-    /// From the outermost to the innermost.
-    open: Vec<Open>,
+    open: Multiparts,
     place: Place,
     /// Octets that were looked at, those in `held` not counted.
     passed: u64,
@@ -124,7 +92,7 @@ impl Scanner {
     /// A scanner at the start of a body whose header says this.
     pub(super) fn new(header: &ContentFields) -> Self {
         let mut scanner = Self {
-            open: Vec::new(),
+            open: Multiparts::default(),
             place: Place::Whole { count: header.is_text() && header.is_plain() },
             passed: 0,
             line: 0,
@@ -179,7 +147,7 @@ impl Scanner {
         let whole = self.parts.iter().fold(self.rest, |whole, part| whole.and(Measure { special: 0, ..part.measure }));
         let rest = if self.parts.is_empty() { Measure::default() } else { self.rest };
         let unended = match self.parts.last() {
-            Some(last) if last.content.end == self.passed => self.open.into_iter().rev().map(|open| open.boundary).collect(),
+            Some(last) if last.content.end == self.passed => self.open.into_boundaries(),
             Some(_) | None => Vec::new(),
         };
         Found { whole, parts: self.parts, unended, rest, inner_from: self.inner_from }
@@ -218,7 +186,7 @@ impl Scanner {
             return;
         }
         let line = std::mem::take(&mut self.held);
-        match (self.judge(&line), &self.place) {
+        match (self.open.judge(&line), &self.place) {
             (Line::Unclear, _) => self.lose_track(),
             (_, Place::Header(_)) => self.seal(),
             (_, Place::Whole { .. } | Place::Between | Place::Sealed | Place::Content(_)) => {}
@@ -230,17 +198,17 @@ impl Scanner {
     fn end_held(&mut self) {
         let mut line = std::mem::take(&mut self.held);
         let start = self.passed;
-        match self.judge(&line) {
+        match self.open.judge(&line) {
             Line::Text => self.take_text(&line),
             Line::Delimiter(at) => {
                 self.leave(start.saturating_sub(2));
-                self.open.truncate(at + 1);
+                self.open.leave_all_but(at + 1);
                 self.note(&line);
                 self.place = Place::Header(Header { start: self.passed, lines: Vec::new() });
             }
             Line::Close(at) => {
                 self.leave(start.saturating_sub(2));
-                self.open.truncate(at);
+                self.open.leave_all_but(at);
                 self.place = Place::Between;
                 self.note(&line);
             }
@@ -274,31 +242,6 @@ impl Scanner {
         }
     }
 
-    /// What a line is, as far as it is there. Boundaries are compared as RFC 2046 section 5.1.1 asks: what begins with one
-    /// is a delimiter, and where one boundary begins with another the longer one is meant. What not all readers take for
-    /// the same is unclear: a boundary with text behind it, or a line that is the delimiter of two multiparts.
-    fn judge(&self, line: &[u8]) -> Line {
-        let Some(text) = line.strip_prefix(b"--") else { return Line::Text };
-        let (mut found, mut length) = (Line::Text, 0);
-        for (at, open) in self.open.iter().enumerate() {
-            let Some(behind) = text.strip_prefix(open.boundary.as_bytes()) else { continue };
-            let this = match behind.strip_prefix(b"--") {
-                _ if line.len() > LONGEST_DELIMITER => Line::Unclear,
-                Some(behind) if is_padding(behind) => Line::Close(at),
-                _ if is_padding(behind) => Line::Delimiter(at),
-                Some(_) | None => Line::Unclear,
-            };
-            found = match (found, this) {
-                (Line::Text, _) => this,
-                (Line::Unclear, _) if open.boundary.len() > length => this,
-                (_, Line::Unclear) if open.boundary.len() < length => found,
-                _ => return Line::Unclear,
-            };
-            length = length.max(open.boundary.len());
-        }
-        found
-    }
-
     /// Leaves the present place, whose octets end here.
     fn leave(&mut self, end: u64) {
         let measure = std::mem::take(&mut self.measure);
@@ -323,7 +266,7 @@ impl Scanner {
     /// From here on nobody can be sure what belongs to which part.
     fn lose_track(&mut self) {
         self.seal();
-        self.open.clear();
+        self.open.leave_all_but(0);
     }
 
     /// What comes behind this header of a part.
@@ -332,7 +275,7 @@ impl Scanner {
         if !std::mem::replace(&mut self.seen_header, true) {
             self.inner_from = from_field(&header.lines);
         }
-        let (sealed, digest) = self.open.last().map_or((true, false), |open| (open.sealed, open.digest));
+        let (sealed, digest) = self.open.innermost().map_or((true, false), |open| (open.sealed, open.digest));
         let encoding = said.encoding;
         match said.media {
             Some(Media::Multipart { .. }) => self.enter(&said, sealed),
@@ -349,33 +292,15 @@ impl Scanner {
 
     /// Goes into a multipart whose header says this, if it can be told where its parts begin.
     fn enter(&mut self, header: &ContentFields, sealed: bool) -> Place {
-        let Some(Media::Multipart { subtype, boundary }) = &header.media else { return Place::Sealed };
-        let Some(boundary) = boundary.as_ref().and_then(|octets| usable(octets)) else { return Place::Sealed };
-        if self.open.len() == DEEPEST {
-            return Place::Sealed;
+        match self.open.enter(header, sealed) {
+            Entered::Open => Place::Between,
+            Entered::Closed => Place::Sealed,
+            Entered::Unclear => {
+                self.lose_track();
+                Place::Sealed
+            }
         }
-        if self.open.iter().any(|open| open.boundary == boundary) {
-            self.open.clear();
-            return Place::Sealed;
-        }
-        // RFC 1847: not an octet may change in the parts of these two.
-        let secured = matches!(&subtype[..], "signed" | "encrypted");
-        // RFC 2045 section 6.4: a multipart must not be encoded. Some decode it all the same.
-        let sealed = sealed || secured || header.repeated || !header.is_plain();
-        self.open.push(Open { boundary, sealed, digest: subtype == "digest" });
-        Place::Between
     }
-}
-
-/// A boundary that all readers find: of characters that a line may have, and not too many.
-fn usable(boundary: &[u8]) -> Option<String> {
-    let printable = boundary.iter().all(|octet| matches!(octet, b' '..=b'~'));
-    (printable && boundary.len() <= LONGEST_BOUNDARY).then(|| String::from_utf8_lossy(boundary).into_owned())
-}
-
-/// What may stand behind a delimiter (RFC 2046 section 5.1.1), its line end among it.
-fn is_padding(text: &[u8]) -> bool {
-    text.iter().all(|octet| matches!(octet, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// Where the field stands that says how a part is encoded, or could stand.

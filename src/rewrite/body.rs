@@ -38,7 +38,7 @@ struct Mending {
 }
 
 /// Decides what becomes of the body behind this header.
-pub(super) fn decide(header: &HeaderBlock, facts: &BodyFacts) -> Decided {
+pub fn decide(header: &HeaderBlock, facts: &BodyFacts) -> Decided {
     let whole = facts.measure();
     if !whole.must_be_mended() {
         return Decided { eight_bit: facts.eight_bit, ..Decided::default() };

@@ -32,7 +32,7 @@ use bytes::Bytes;
 
 use crate::message::{BodyFacts, EntryId, Envelope, HeaderBlock, Identity, Mailbox, Origin, Repairs};
 
-pub use body::Decided;
+pub use body::{Decided, decide};
 use lines::Lines;
 use plan::Plan;
 

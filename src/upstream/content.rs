@@ -173,7 +173,7 @@ fn unreadable(error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{EntryId, Mailbox};
+    use crate::message::{Edit, EntryId, Mailbox, With};
 
     fn outgoing(body: Body) -> Outgoing {
         let mailbox = Mailbox::parse("a@b.example").unwrap();
@@ -205,6 +205,33 @@ mod tests {
         }
         let piece = Content::open(&outgoing(file(&folder, b""))).await.unwrap().begin().await.unwrap();
         assert!(matches!(piece, Piece::Last(octets) if octets == b"Subject: x\r\n\r\n.\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_edited_as_planned_over_all_its_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = b".line\r\n".repeat(3 * PIECE / 7);
+        let edits = [0..1, 7..body.len() as u64 - 7].map(|range| Edit { range, with: With::Base64 });
+        let mut want = b"Subject: x\r\n\r\nLg==line\r\n".to_vec();
+        let mut editor = Editor::new(BodyPlan::Edit(vec![Edit { range: 0..u64::MAX, with: With::Base64 }]));
+        editor.push(&body[7..body.len() - 7], &mut want);
+        editor.finish(&mut want);
+        want.extend_from_slice(b".line\r\n.\r\n");
+        for body in [Body::Memory(body.clone().into()), file(&folder, &body)] {
+            let outgoing = Outgoing { plan: BodyPlan::Edit(edits.to_vec()), ..outgoing(body) };
+            let (mut sent, mut piece) = (Vec::new(), Content::open(&outgoing).await.unwrap().begin().await.unwrap());
+            let last = loop {
+                piece = match piece {
+                    Piece::Part(writing) => {
+                        sent.extend_from_slice(writing.octets());
+                        writing.next().await.unwrap()
+                    }
+                    Piece::Last(octets) => break octets,
+                };
+            };
+            sent.extend_from_slice(&last);
+            assert!(sent == want, "the octets on the wire are not those of the plan");
+        }
     }
 
     #[tokio::test]

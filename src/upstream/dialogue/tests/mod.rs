@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::*;
 use crate::delivery::{Body, Outcome, Outgoing};
-use crate::message::{BodyPlan, EntryId, Mailbox};
+use crate::message::{BodyPlan, Edit, EntryId, Mailbox, With};
 use crate::smtp::{Extensions, Reply, ReplyReader};
 use crate::upstream::TlsMode;
 use crate::upstream::classify::Method;

@@ -310,6 +310,37 @@ fn parameters_are_named_where_they_are_needed_and_offered() {
     );
 }
 
+/// An estimate is never more than the upstream takes: only what is certain is a reason to refuse.
+#[test]
+fn a_body_that_grows_is_not_refused_by_an_estimate() {
+    let edit = |with| BodyPlan::Edit(vec![Edit { range: 0..6, with }]);
+    let message = Outgoing { plan: edit(With::QuotedPrintable { special: 5 }), ..outgoing(&["a@b.example"]) };
+    for (offer, size) in [("SIZE", 30), ("SIZE 30", 30), ("SIZE 25", 25), ("SIZE 14", 14)] {
+        let transcript = format!(
+            r"
+            C: MAIL FROM:<alerts@contoso.com> SIZE={size}
+            C: RCPT TO:<a@b.example>
+            C: DATA
+            S: 452 4.3.1 Insufficient system resources
+            S: 503 5.5.1 MAIL first
+            S: 503 5.5.1 MAIL first
+            = a@b.example deferred, Upstream Retry temporary: 452 4.3.1 Insufficient system resources
+            = Reset
+        "
+        );
+        check_message(&["PIPELINING", offer], &message, &transcript);
+    }
+    let message = Outgoing { plan: edit(With::Base64), ..message };
+    check_message(
+        &["SIZE 13"],
+        &message,
+        r"
+        = a@b.example refused, Message too-large: the message has 22 octets, the upstream takes at most 13
+        = Reuse
+    ",
+    );
+}
+
 proptest::proptest! {
     /// Whatever a server says, in whatever order, each recipient gets one outcome and no content is sent to nobody.
     #[test]
