@@ -29,7 +29,7 @@ fn rewrite_header(bencher: Bencher<'_, '_>) {
     let received = Timestamp::from_millis(1_763_757_330_120);
     let (header, facts) = (HeaderBlock::new(COPIER), BodyFacts::default());
     let origin = Origin {
-        client: [192, 168, 10, 21].into(),
+        client: std::net::IpAddr::from([192, 168, 10, 21]).into(),
         listener: "127.0.0.1:25".into(),
         helo: Some("copier".into()),
         esmtp: true,

@@ -131,7 +131,7 @@ async fn takes_a_whole_conversation_in_one_segment() {
     let stored = relay.spool.stored();
     assert_eq!((stored.len(), stored[0].header.as_bytes(), stored[0].facts.size), (1, &b"Subject: x\r\n"[..], 4));
     let origin = &stored[0].origin;
-    assert_eq!((origin.client, origin.helo.as_deref(), origin.esmtp), (Ipv4Addr::LOCALHOST.into(), Some("printer"), false));
+    assert_eq!((origin.client.address(), origin.helo.as_deref(), origin.esmtp), (Some(Ipv4Addr::LOCALHOST.into()), Some("printer"), false));
     assert_eq!((origin.listener.as_str(), origin.received), ("127.0.0.1:25", Timestamp::from_millis(1_000)));
     assert_eq!(stored[0].envelope.sender, ReversePath::Mailbox(Mailbox::parse("scan@printer").unwrap()));
     assert_eq!(stored[0].decision.account.as_str(), "office");

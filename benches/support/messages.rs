@@ -15,7 +15,7 @@ pub(crate) fn message(size: u64, received: Timestamp) -> NewEntry {
     let mailbox = |text| Mailbox::parse(text).expect("a good address");
     NewEntry {
         origin: Origin {
-            client: [192, 168, 10, 21].into(),
+            client: std::net::IpAddr::from([192, 168, 10, 21]).into(),
             listener: "0.0.0.0:2525".into(),
             helo: Some("copier-2".into()),
             esmtp: true,

@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use mailferry::clock::Timestamp;
 use mailferry::message::{
-    Author, BodyFacts, DisplayName, EntryId, Envelope, Field, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath, Splitter,
+    Author, BodyFacts, Client, DisplayName, EntryId, Envelope, Field, HeaderBlock, Identity, Mailbox, Origin, ReplyTo, ReversePath, Splitter,
 };
 use mailferry::rewrite::{Subject, rewrite};
 use mailferry::senders::{Pattern, header_from};
@@ -30,7 +30,7 @@ fn header_of(message: &[u8]) -> Option<(HeaderBlock, BodyFacts)> {
 
 fn origin(choices: u8, helo: &[u8]) -> Origin {
     Origin {
-        client: if choices & 1 == 0 { [192, 168, 10, 21].into() } else { [0xfd00, 0, 0, 0, 0, 0, 0, 1].into() },
+        client: if choices & 1 == 0 { Client::Address([192, 168, 10, 21].into()) } else { Client::Local(None) },
         listener: "127.0.0.1:25".into(),
         helo: (!helo.is_empty()).then(|| String::from_utf8_lossy(helo).into_owned()),
         esmtp: choices & 2 == 0,

@@ -151,7 +151,7 @@ mod tests {
         let from = Mailbox::parse("scanner@contoso.com").unwrap();
         NewEntry {
             origin: Origin {
-                client: [127, 0, 0, 1].into(),
+                client: std::net::IpAddr::from([127, 0, 0, 1]).into(),
                 listener: "127.0.0.1:25".into(),
                 helo: None,
                 esmtp: true,

@@ -1,14 +1,13 @@
 //! Takes connections, and turns away those that may not talk.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::intake::Intake;
+use crate::message::Client;
 use crate::session::Farewell;
 use crate::tasks::Group;
 
@@ -19,12 +18,13 @@ use super::door::Door;
 use super::end::End;
 use super::refusals::Refusals;
 use super::serve;
+use super::socket::{Accepted, Socket};
 
 /// How long to wait after a failed accept: with no descriptors left, trying at once would only burn a processor.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections until the group is asked to stop.
-pub(super) async fn run(socket: TcpListener, settings: Arc<Settings>, intake: Intake, connections: Connections, group: Group) {
+pub(super) async fn run(socket: Socket, settings: Arc<Settings>, intake: Intake, connections: Connections, group: Group) {
     let door = Arc::new(Door { settings, intake, connections, refusals: Refusals::default(), group });
     while let Some(place) = door.free_place().await {
         let accepted = tokio::select! {
@@ -33,7 +33,7 @@ pub(super) async fn run(socket: TcpListener, settings: Arc<Settings>, intake: In
             accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => door.receive(stream, peer, place),
+            Ok(accepted) => door.receive(accepted, place),
             Err(error) if is_the_clients(&error) => tracing::debug!(%error, "connection lost before it was taken"),
             Err(error) => {
                 tracing::warn!(
@@ -71,14 +71,8 @@ impl Door {
         }
     }
 
-    fn receive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
-        // An IPv4 client of an IPv6 socket is judged, counted and logged as what it is.
-        let client = peer.ip().to_canonical();
-        // Replies are written whole: waiting to fill a segment could only delay them.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%client, %error, "connection lost before it was greeted");
-            return;
-        }
+    fn receive(self: &Arc<Self>, accepted: Accepted, place: OwnedSemaphorePermit) {
+        let Accepted { stream, client } = accepted;
         let connection = Connection::new(stream, &self.settings.limits);
         if !allowed(&self.settings, client) {
             return self.turn_away(connection, client, place, Farewell::NotAllowed);
@@ -90,7 +84,7 @@ impl Door {
     }
 
     /// Tells a client why it is not served. It keeps its place as long as that takes.
-    fn turn_away(&self, mut connection: Connection, client: IpAddr, place: OwnedSemaphorePermit, why: Farewell) {
+    fn turn_away(&self, mut connection: Connection, client: Client, place: OwnedSemaphorePermit, why: Farewell) {
         self.log_refused_client(client, End::Farewell(why));
         connection.say(&why.reply());
         self.group.spawn(async move {

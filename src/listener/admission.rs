@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::message::{Client, Process};
 use crate::session::Auth;
 
 use super::Settings;
@@ -15,13 +16,13 @@ use super::checks::{Checks, Leave, Turn};
 #[derive(Clone, Debug)]
 pub struct Connections {
     places: Arc<Semaphore>,
-    clients: Arc<Mutex<HashMap<IpAddr, Client>>>,
+    clients: Arc<Mutex<HashMap<Client, Held>>>,
     checks: Checks,
 }
 
-/// A client that has connections.
+/// What a client holds that has connections.
 #[derive(Debug)]
-struct Client {
+struct Held {
     connections: usize,
     turn: Turn,
 }
@@ -43,10 +44,10 @@ impl Connections {
     }
 
     /// Counts one more connection of `client`, unless it has `limit` of them: then the place is given back.
-    pub(super) fn admit(&self, client: IpAddr, limit: usize, place: OwnedSemaphorePermit) -> Result<Admission, OwnedSemaphorePermit> {
+    pub(super) fn admit(&self, client: Client, limit: usize, place: OwnedSemaphorePermit) -> Result<Admission, OwnedSemaphorePermit> {
         let client = counted(client);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = clients.entry(client).or_insert_with(|| Client { connections: 0, turn: Turn::new() });
+        let counted = clients.entry(client).or_insert_with(|| Held { connections: 0, turn: Turn::new() });
         if counted.connections >= limit {
             return Err(place);
         }
@@ -59,7 +60,7 @@ impl Connections {
 #[derive(Debug)]
 pub(super) struct Admission {
     connections: Connections,
-    client: IpAddr,
+    client: Client,
     turn: Turn,
     _place: OwnedSemaphorePermit,
 }
@@ -85,16 +86,19 @@ impl Drop for Admission {
 
 /// What a client is counted as: an IPv4 client as its address, an IPv6 client as its network of 64 bits. Such a network is
 /// the least that a subscriber gets (RFC 6177), and every machine in it may take as many addresses as it likes (RFC 8981):
-/// by whole addresses one machine would be as many clients as it wants to be.
-pub(super) fn counted(client: IpAddr) -> IpAddr {
+/// by whole addresses one machine would be as many clients as it wants to be. A local program counts as its user, who can
+/// start as many as he likes.
+pub(super) fn counted(client: Client) -> Client {
     match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        Client::Address(IpAddr::V4(_)) => client,
+        Client::Address(IpAddr::V6(address)) => Client::Address(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into()),
+        Client::Local(process) => Client::Local(process.map(|process| Process { id: None, ..process })),
     }
 }
 
-/// Whether the listener serves this client. An IPv4 client of an IPv6 socket has been made IPv4 before.
-pub(super) fn allowed(settings: &Settings, client: IpAddr) -> bool {
+/// Whether the listener serves this client. For a local program its socket's mode has decided that already.
+pub(super) fn allowed(settings: &Settings, client: Client) -> bool {
+    let Some(client) = client.address() else { return true };
     if settings.allow.iter().any(|network| network.contains(&client)) {
         return true;
     }
@@ -130,7 +134,7 @@ mod tests {
 
     #[test]
     fn only_loopback_needs_no_list() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap().to_canonical();
+        let client_of = |text: &str| text.parse::<Client>().unwrap();
         let users = || Auth::Users(Arc::default());
         for (settings, client, may) in [
             (settings("127.0.0.1:25", &[], Auth::None), "127.0.0.1", true),
@@ -142,14 +146,14 @@ mod tests {
             (settings("0.0.0.0:25", &[], users()), "192.0.2.1", true),
             (settings("0.0.0.0:25", &["10.0.0.0/8"], users()), "192.0.2.1", false),
         ] {
-            assert_eq!(allowed(&settings, ip(client)), may, "{client} at {}", settings.name);
+            assert_eq!(allowed(&settings, client_of(client)), may, "{client} at {}", settings.name);
         }
     }
 
     #[test]
     fn counts_each_client_and_forgets_those_that_left() {
         let connections = Connections::new(10);
-        let client = IpAddr::from([10, 0, 0, 1]);
+        let client = Client::from(IpAddr::from([10, 0, 0, 1]));
         let admit = || connections.admit(client, 2, connections.try_place().unwrap());
         let (first, second) = (admit().unwrap(), admit().unwrap());
         assert!(admit().is_err());
@@ -161,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_ipv6_network_are_one_client() {
+    fn addresses_of_one_ipv6_network_and_programs_of_one_user_are_one_client() {
         let connections = Connections::new(10);
         let admit = |client: &str| connections.admit(client.parse().unwrap(), 1, connections.try_place().unwrap());
         let first = admit("2001:db8:1:2::1").unwrap();
@@ -171,5 +175,8 @@ mod tests {
         let _other = admit("192.0.2.2").expect("IPv4 addresses are scarce: each is a client");
         drop(first);
         assert!(admit("2001:db8:1:2:ffff::2").is_ok());
+        let _program = admit("unix:uid=1000,pid=7").unwrap();
+        assert!(admit("unix:uid=1000,pid=8").is_err(), "another program of the same user");
+        assert!(admit("unix:uid=1001,pid=9").is_ok());
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::session::Farewell;
@@ -13,6 +12,7 @@ use crate::smtp::Reply;
 
 use super::Limits;
 use super::end::End;
+use super::stream::Stream;
 
 /// Octets read at once between commands, and the first time in content: more than a scanner's commands or a
 /// small message take. Held only while there is something in it.
@@ -31,7 +31,7 @@ const LINGER_OCTETS: usize = 256 * 1024;
 /// A connection with what was read and not used yet, and what was said and not sent yet.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     pub(super) input: BytesMut,
     output: Vec<u8>,
     idle: Duration,
@@ -43,7 +43,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, limits: &Limits) -> Self {
+    pub(super) fn new(stream: Stream, limits: &Limits) -> Self {
         Self {
             stream,
             input: BytesMut::new(),

@@ -1,10 +1,10 @@
 //! What a listener's conversations share, and what each has of its own.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::intake::Intake;
+use crate::message::Client;
 use crate::smtp::LineReader;
 use crate::tasks::Group;
 
@@ -25,7 +25,7 @@ pub(super) struct Door {
 
 impl Door {
     /// Tells the log of a client that is not served, unless it just did.
-    pub(super) fn log_refused_client(&self, client: IpAddr, why: End) {
+    pub(super) fn log_refused_client(&self, client: Client, why: End) {
         let Some(suppressed) = self.refusals.tell(client, why, Instant::now()) else { return };
         let suppressed = (suppressed > 0).then_some(suppressed);
         tracing::warn!(%client, listener = self.settings.name.as_str(), reason = %why, remedy = why.remedy(), suppressed, "refused client");
@@ -35,7 +35,7 @@ impl Door {
 /// A conversation with what it needs from the house.
 pub(super) struct Talk {
     pub(super) door: Arc<Door>,
-    pub(super) client: IpAddr,
+    pub(super) client: Client,
     pub(super) admission: Admission,
     pub(super) connection: Connection,
     pub(super) lines: LineReader,

@@ -17,6 +17,8 @@ mod foreign;
 mod receive;
 mod refusals;
 mod serve;
+mod socket;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,11 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::net::{TcpListener, TcpSocket};
 
 use crate::intake::Intake;
 use crate::session::Policy;
 use crate::tasks::Group;
+
+use socket::Socket;
 
 pub use admission::Connections;
 
@@ -104,14 +107,11 @@ pub enum ListenError {
     },
 }
 
-/// Connections that the kernel keeps until we take them; beyond it devices wait and try again by themselves.
-const BACKLOG: u32 = 1024;
-
 /// A socket that listens; nobody is served yet.
 #[derive(Debug)]
 pub struct Listener {
     settings: Settings,
-    socket: TcpListener,
+    socket: Socket,
     address: SocketAddr,
 }
 
@@ -119,8 +119,8 @@ impl Listener {
     /// Opens the socket. Must be called within a tokio runtime.
     pub fn bind(settings: Settings) -> Result<Self, ListenError> {
         let address = settings.address;
-        match open(address).and_then(|socket| Ok((socket.local_addr()?, socket))) {
-            Ok((address, socket)) => Ok(Self { settings, socket, address }),
+        match socket::open(address).and_then(|socket| Ok((socket.local_addr()?, socket))) {
+            Ok((address, socket)) => Ok(Self { settings, socket: Socket::Tcp(socket), address }),
             Err(source) => Err(match source.kind() {
                 io::ErrorKind::PermissionDenied => ListenError::NotPermitted { address, source },
                 io::ErrorKind::AddrInUse => ListenError::InUse { address, source },
@@ -141,12 +141,4 @@ impl Listener {
         tracing::info!(listener = %self.settings.name, address = %self.address, "listening");
         group.spawn(accept::run(self.socket, Arc::new(self.settings), intake, connections, group.clone()));
     }
-}
-
-fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Otherwise nobody could listen for a minute after a restart.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::message::Client;
 
 use super::admission::counted;
 use super::end::End;
@@ -22,7 +23,7 @@ const REMEMBERED: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     /// By client and reason; all for whom there is no room share `None`.
-    told: Mutex<HashMap<Option<(IpAddr, End)>, Told>>,
+    told: Mutex<HashMap<Option<(Client, End)>, Told>>,
 }
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ struct Told {
 impl Refusals {
     /// Whether the log should tell of this one; then how many were passed over since it last did. What was passed over
     /// of clients that stayed away is forgotten when their room is needed.
-    pub(super) fn tell(&self, client: IpAddr, why: End, now: Instant) -> Option<u64> {
+    pub(super) fn tell(&self, client: Client, why: End, now: Instant) -> Option<u64> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let quiet = |told: &Told| now.saturating_duration_since(told.at) < QUIET;
         let mut key = Some((counted(client), why));
@@ -59,6 +60,8 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
+
     use crate::session::Farewell;
 
     const WHY: End = End::Farewell(Farewell::NotAllowed);
@@ -66,11 +69,11 @@ mod tests {
     #[test]
     fn tells_of_a_client_once_a_minute_and_then_how_often_it_came() {
         let (refusals, start) = (Refusals::default(), Instant::now());
-        let client = IpAddr::from([10, 0, 0, 1]);
+        let client = Client::from(IpAddr::from([10, 0, 0, 1]));
         let at = |seconds| refusals.tell(client, WHY, start + Duration::from_secs(seconds));
         assert_eq!([0, 1, 59, 60, 61].map(at), [Some(0), None, None, Some(2), None]);
         assert_eq!(refusals.tell(client, End::Farewell(Farewell::TooManyConnections), start), Some(0), "another reason");
-        assert_eq!(refusals.tell(IpAddr::from([10, 0, 0, 2]), WHY, start), Some(0), "another client");
+        assert_eq!(refusals.tell(IpAddr::from([10, 0, 0, 2]).into(), WHY, start), Some(0), "another client");
         assert_eq!(at(600), Some(1));
     }
 
@@ -78,7 +81,7 @@ mod tests {
     fn remembers_only_so_many() {
         let (refusals, start) = (Refusals::default(), Instant::now());
         let clients = |refusals: &Refusals, now| {
-            (0..10_000u32).filter_map(|number| refusals.tell(IpAddr::V4(number.into()), WHY, now)).collect::<Vec<_>>()
+            (0..10_000u32).filter_map(|number| refusals.tell(IpAddr::V4(number.into()).into(), WHY, now)).collect::<Vec<_>>()
         };
         assert_eq!(clients(&refusals, start).len(), REMEMBERED + 1, "those without room share one line");
         assert_eq!(refusals.told.lock().unwrap().len(), REMEMBERED + 1);

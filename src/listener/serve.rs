@@ -1,10 +1,10 @@
 //! Carries one conversation: lines to the session, replies to the socket.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::intake::Storage;
+use crate::message::Client;
 use crate::session::{Checked, Closing, Conditions, Farewell, Next, Session, Verifying};
 use crate::smtp::{Line, LineReader, Reply};
 
@@ -27,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Serves one connection to its end.
-pub(super) async fn run(door: Arc<Door>, connection: Connection, client: IpAddr, admission: Admission) {
+pub(super) async fn run(door: Arc<Door>, connection: Connection, client: Client, admission: Admission) {
     let (session, greeting) = Session::new(Arc::clone(&door.settings.policy));
     let mut talk = Talk { door, client, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
     talk.connection.say(&greeting);

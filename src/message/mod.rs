@@ -6,6 +6,7 @@ mod address;
 mod author;
 mod body;
 mod charset;
+mod client;
 mod decision;
 mod envelope;
 mod header;
@@ -18,8 +19,8 @@ pub use address::{InvalidMailbox, Mailbox};
 pub use author::Author;
 pub use body::{BodyFacts, HeaderTooLarge, Split, Splitter};
 pub use charset::Charset;
+pub use client::{Client, InvalidClient, Process};
 pub use decision::{AccountName, Decision, DisplayName, Identity, ReplyTo};
-
 pub use envelope::{Envelope, ReversePath};
 pub use header::{Field, HeaderBlock};
 pub use id::{EntryId, InvalidEntryId};

@@ -1,18 +1,15 @@
 //! Where a message came from.
 
-use std::net::IpAddr;
-
 use crate::clock::Timestamp;
 
-use super::Charset;
+use super::{Charset, Client};
 
 /// What was known about the device and its conversation when a message arrived. It is kept with the
 /// entry, so that the decision about account and identity can be made again.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Origin {
-    /// The device's address; an IPv4 address that arrived in IPv6 clothes (`::ffff:a.b.c.d`) is
-    /// kept as IPv4.
-    pub client: IpAddr,
+    /// Who brought it.
+    pub client: Client,
     /// The listener that took the message, as the configuration writes its address.
     pub listener: String,
     /// What the device said after HELO or EHLO, as text; `None` when it said nothing.

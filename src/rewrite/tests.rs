@@ -218,6 +218,7 @@ fn received_tells_how_the_message_came() {
         (Some("x)\r\nEvil: 1"), true, Some("u"), false, "fd00::1", "from x---Evil--1 ([IPv6:fd00::1])|with ESMTPA id"),
         (Some("[127.0.0.1]"), true, None, true, "127.0.0.1", "from [127.0.0.1] ([127.0.0.1])|with UTF8SMTP id"),
         (Some("ups"), true, Some("u"), true, "127.0.0.1", "from ups ([127.0.0.1])|with UTF8SMTPA id"),
+        (None, true, None, false, "unix:uid=1000,pid=7", "from localhost (localhost)|with ESMTP id"),
         (Some("ups"), false, Some("u"), true, "127.0.0.1", "from ups ([127.0.0.1])|with SMTP id"),
     ] {
         let mut case = case("");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use mail_builder::headers::date::Date;
 
-use crate::message::Origin;
+use crate::message::{Client, Origin};
 
 use super::Subject;
 
@@ -21,8 +21,8 @@ pub(super) fn write_received(out: &mut Vec<u8>, subject: &Subject<'_>) {
     let origin = subject.origin;
     let line = format!(
         "Received: from {helo} ({client})\r\n\tby {hostname} (mailferry)\r\n\twith {with} id {id};\r\n\t{date}\r\n",
-        helo = origin.helo.as_deref().and_then(helo).unwrap_or_else(|| literal(origin.client)),
-        client = literal(origin.client),
+        helo = origin.helo.as_deref().and_then(helo).unwrap_or_else(|| place(origin.client)),
+        client = place(origin.client),
         hostname = domain(subject.hostname).unwrap_or_else(|| "localhost".into()),
         with = protocol(origin, subject.envelope.smtputf8),
         id = subject.id,
@@ -59,6 +59,11 @@ fn domain(text: &str) -> Option<String> {
     let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '-' };
     let text: String = text.chars().take(LONGEST_HELO).map(safe).collect();
     text.contains(|c: char| c.is_ascii_alphanumeric()).then_some(text)
+}
+
+/// Where a message came from. Of a local program the world needs to know no more.
+fn place(client: Client) -> String {
+    client.address().map_or_else(|| "localhost".to_owned(), literal)
 }
 
 /// RFC 5321 section 4.1.3.

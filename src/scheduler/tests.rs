@@ -188,7 +188,7 @@ async fn store(spool: &dyn Spool) -> EntryId {
     let from = Mailbox::parse("noreply@contoso.com").unwrap();
     let entry = NewEntry {
         origin: Origin {
-            client: [127, 0, 0, 1].into(),
+            client: std::net::IpAddr::from([127, 0, 0, 1]).into(),
             listener: "127.0.0.1:25".into(),
             helo: None,
             esmtp: false,

@@ -9,11 +9,9 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
-use crate::message::{AccountName, Author, Decision, Envelope, HeaderBlock, Identity, Mailbox, Origin};
+use crate::message::{AccountName, Author, Client, Decision, Envelope, HeaderBlock, Identity, Mailbox, Origin};
 
 pub use pattern::Pattern;
 
@@ -39,7 +37,7 @@ pub struct Rule {
 /// Conditions; all that are set must hold.
 #[derive(Clone, Debug, Default)]
 pub struct Match {
-    /// The device's address is in one of these networks.
+    /// The device's address is in one of these networks; a program that came through a Unix socket has none, and is in no network.
     pub client: Vec<IpNet>,
     /// The sender's address (From of the header, or MAIL FROM where the header has none) matches one of these.
     pub from: Vec<Pattern>,
@@ -49,7 +47,7 @@ pub struct Match {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no rule under `senders` matches client {client}, From {from:?}")]
 pub struct NoRule {
-    client: IpAddr,
+    client: Client,
     from: String,
 }
 
@@ -66,8 +64,9 @@ impl Senders {
 }
 
 impl Match {
-    fn holds(&self, client: IpAddr, from: &str) -> bool {
-        let client_fits = self.client.is_empty() || self.client.iter().any(|network| network.contains(&client));
+    fn holds(&self, client: Client, from: &str) -> bool {
+        let listed = |address| self.client.iter().any(|network| network.contains(&address));
+        let client_fits = self.client.is_empty() || client.address().is_some_and(listed);
         client_fits && (self.from.is_empty() || self.from.iter().any(|pattern| pattern.matches(from)))
     }
 }

@@ -68,6 +68,12 @@ fn all_conditions_of_a_rule_must_hold() {
 }
 
 #[test]
+fn a_local_program_is_in_no_network() {
+    check("unix:uid=1000,pid=7", "", "From: UPS <ups@site.test>\r\n", 3, "scanner@contoso.com");
+    check("unix", "x@old.local", "From: x@old.local\r\n", 1, "alerts@contoso.com");
+}
+
+#[test]
 fn the_header_comes_before_the_envelope() {
     check("127.0.0.1", "root@old.local", "From: x@new.local\r\n", 3, "scanner@contoso.com");
     check("127.0.0.1", "root@new.local", "from:x@OLD.local\r\n", 1, "alerts@contoso.com");

@@ -35,7 +35,7 @@ fn mailbox(text: &str) -> Mailbox {
 fn message(account: &str, recipients: &[&str]) -> NewEntry {
     NewEntry {
         origin: Origin {
-            client: [192, 168, 10, 21].into(),
+            client: std::net::IpAddr::from([192, 168, 10, 21]).into(),
             listener: "127.0.0.1:25".into(),
             helo: Some("copier \"2\"".into()),
             esmtp: true,
