@@ -25,7 +25,7 @@ use std::time::Duration;
 use ground::{folder, processor_seconds};
 use mailferry::clock::Clock;
 use mailferry::intake::Intake;
-use mailferry::listener::{self, Connections, Limits, Listener};
+use mailferry::listener::{self, Clients, Connections, Limits, Listener};
 use mailferry::message::{AccountName, DisplayName, Identity, Mailbox, ReplyTo};
 use mailferry::senders::{Match, Rule, Senders};
 use mailferry::session::{Auth, Policy};
@@ -113,6 +113,7 @@ fn listen(spool: Arc<dyn Spool>, group: &Group) -> SocketAddr {
             auth: Auth::None,
             postmaster: None,
         }),
+        clients: Clients::default(),
         limits: Limits {
             connections: 100,
             connections_per_client: 100,

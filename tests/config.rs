@@ -10,6 +10,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mailferry::config::{self, Config, LoadError, Problems, RULES, SignIn, Surroundings};
+use mailferry::listener::ClientEntry;
+use mailferry::message::Charset;
+use mailferry::session::{Ehlo, Quirks};
 use mailferry::tls::{TlsError, Trust};
 use mailferry::upstream::{Credentials, TlsMode};
 
@@ -329,7 +332,7 @@ fn a_file_that_is_too_large_or_no_text_is_refused() {
 
 #[test]
 fn what_asks_for_nothing_may_stay() {
-    good(&office("clients: {}\ndomains: []\noperator:\nusers: {}\nsenders: []\nlimits:\nhttp: {}\n"));
+    good(&office("clients: { 10.0.0.1: }\ndomains: []\noperator:\nusers: {}\nsenders: []\nlimits:\nhttp: {}\n"));
 }
 
 #[test]
@@ -345,6 +348,23 @@ fn listeners_are_read_as_they_are_written() {
         found,
         ["localhost:2525 127.0.0.1:2525 []", "[::1]:25 [::1]:25 []", "0.0.0.0:26 0.0.0.0:26 [10.1.2.3/32]", "127.0.0.1:0 127.0.0.1:0 []"]
     );
+}
+
+#[test]
+fn clients_are_read_as_they_are_written_and_every_listener_knows_them() {
+    let text = "clients:\n  192.168.10.0/24: { charset: shift_jis }\n  192.168.10.21: { charset: latin1, quirks: { ehlo: minimal } }\n  \"fd00::/8\": { quirks: { lf_ends_data: true } }\n";
+    let config = good(&office(text));
+    let found: Vec<_> = config.listeners[0].clients.iter().collect();
+    let want = |network: &str, charset: Option<&str>, quirks| ClientEntry {
+        network: network.parse().unwrap(),
+        charset: charset.map(|label| Charset::of(label).unwrap()),
+        quirks,
+    };
+    let plain = Quirks::default();
+    assert_eq!(*found[0], want("192.168.10.21/32", Some("windows-1252"), Quirks { ehlo: Ehlo::Minimal, ..plain }));
+    assert_eq!(*found[1], want("192.168.10.0/24", Some("shift_jis"), plain));
+    assert_eq!(*found[2], want("fd00::/8", None, Quirks { lf_ends_data: true, ..plain }));
+    assert_eq!(good(&config.effective()).effective(), config.effective());
 }
 
 proptest::proptest! {
@@ -391,7 +411,8 @@ fn a_variable_that_is_no_text_is_not_passed_over() {
 
 #[test]
 fn documented_keys_that_only_a_later_version_needs_are_told_and_passed_over() {
-    let config = good(&office("domains: [contoso.com]\noperator: { address: it@contoso.com }\n"));
+    let clients = "clients: { 10.0.0.0/8: { messages_per_minute: 5 } }";
+    let config = good(&office(&format!("domains: [contoso.com]\noperator: {{ address: it@contoso.com }}\n{clients}\n")));
     let told: Vec<_> = config.notices.list.iter().map(|notice| (notice.path.as_str(), notice.rule)).collect();
-    assert_eq!(told, [("domains", "Ignored"), ("operator", "Ignored")]);
+    assert_eq!(told, [("domains", "Ignored"), ("operator", "Ignored"), ("clients.10.0.0.0/8.messages_per_minute", "Ignored")]);
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use mailferry::clock::{Clock, Timestamp};
 use mailferry::intake::Intake;
-use mailferry::listener::{Connections, Limits, ListenError, Listener, Settings};
-use mailferry::message::{AccountName, DisplayName, Identity, Mailbox, ReplyTo, ReversePath};
+use mailferry::listener::{ClientEntry, Clients, Connections, Limits, ListenError, Listener, Settings};
+use mailferry::message::{AccountName, Charset, DisplayName, Identity, Mailbox, Repair, ReplyTo, ReversePath};
 use mailferry::senders::{Match, Rule, Senders};
-use mailferry::session::{Auth, Policy};
+use mailferry::session::{Auth, Ehlo, Policy, Quirks};
 use mailferry::spool::Storage;
 use mailferry::tasks::Group;
 use support::{Fault, PATIENCE, ScriptedSpool};
@@ -35,6 +35,7 @@ fn settings() -> Settings {
             auth: Auth::None,
             postmaster: None,
         }),
+        clients: Clients::default(),
         limits: Limits { connections: 100, connections_per_client: 50, idle: Duration::from_secs(300), session: Duration::from_secs(3600) },
     }
 }
@@ -196,6 +197,42 @@ async fn a_message_without_its_end_is_not_kept() {
     device.stream.shutdown().await.unwrap();
     assert_eq!(device.rest().await, "");
     assert!(relay.spool.stored().is_empty());
+}
+
+/// What the configuration says of this machine.
+fn clients(charset: Option<&str>, quirks: Quirks) -> Clients {
+    let charset = charset.map(|label| Charset::of(label).unwrap());
+    Clients::new(vec![ClientEntry { network: "127.0.0.0/8".parse().unwrap(), charset, quirks }])
+}
+
+#[tokio::test]
+async fn a_client_that_is_listed_gets_what_it_needs() {
+    let quirks = Quirks { ehlo: Ehlo::Minimal, lf_ends_data: true };
+    let relay = Relay::start(Settings { clients: clients(Some("shift_jis"), quirks), ..settings() });
+    let mut device = relay.connect().await;
+    device.send("EHLO plc\nMAIL FROM:<scan@printer>\nRCPT TO:<a@b.example>\nDATA\nSubject: x\n\n..hi\n.\nQUIT\n").await;
+    assert_eq!(device.rest().await, ANSWERS);
+    let stored = relay.spool.stored();
+    assert_eq!((stored[0].facts.size, stored[0].origin.charset), (5, Charset::of("shift_jis")));
+    assert!(stored[0].repairs.contains(Repair::BareLf));
+}
+
+#[tokio::test]
+async fn a_message_that_waits_behind_a_dot_tells_how_it_could_end() {
+    let limits = Limits { idle: Duration::from_millis(50), ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    // In pieces, so that no single one shows it.
+    for piece in ["Subject: x\n\nhi\n", ".", "\n"] {
+        device.send(piece).await;
+        tokio::task::yield_now().await;
+    }
+    device.rest().await;
+    let line = logged().pop().unwrap();
+    let remedy = "set its line ends to CRLF; if that cannot be, add to the configuration: \
+                  clients: { \\\"127.0.0.1\\\": { quirks: { lf_ends_data: true } } }";
+    assert!(line.contains("message was not finished") && line.contains(remedy), "{line}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mailferry::message::{EntryId, Mailbox, Receipt};
-use mailferry::session::{Auth, Checked, Closing, Conditions, Next, Policy, Receiving, Refusal, Scratch, Session};
+use mailferry::session::{Auth, Checked, Closing, Conditions, Ehlo, Next, Policy, Quirks, Receiving, Refusal, Scratch, Session};
 use mailferry::smtp::{Line, LineReader, Reply};
 use proptest::prelude::*;
 
@@ -37,7 +37,11 @@ struct Play {
 
 impl Play {
     fn begin(policy: Policy) -> Self {
-        let (session, greeting) = Session::new(Arc::new(policy));
+        Self::begin_with(policy, Quirks::default())
+    }
+
+    fn begin_with(policy: Policy, quirks: Quirks) -> Self {
+        let (session, greeting) = Session::new(Arc::new(policy), quirks);
         let mut play = Self { place: Place::Commands(session), conditions: Conditions::Ready, said: Vec::new() };
         play.hear(&greeting);
         play
@@ -116,7 +120,11 @@ impl Play {
 /// Plays a transcript that begins behind the greeting.
 #[track_caller]
 fn check_with(policy: Policy, transcript: &str) {
-    let mut play = Play::begin(policy);
+    check_play(Play::begin(policy), transcript);
+}
+
+#[track_caller]
+fn check_play(mut play: Play, transcript: &str) {
     play.said.clear();
     for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(what) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
@@ -188,6 +196,39 @@ fn needs_no_greeting_and_takes_any() {
         S: 503 5.5.1 Say MAIL first
         C: HELO my printer!
         S: 250 relay.example
+        ",
+    );
+}
+
+#[test]
+fn a_client_that_chokes_on_extensions_is_told_of_none() {
+    let play = |ehlo| Play::begin_with(policy(Auth::AcceptAny), Quirks { ehlo, ..Quirks::default() });
+    check_play(
+        play(Ehlo::Minimal),
+        r"
+        C: EHLO camera
+        S: 250 relay.example
+        C: AUTH LOGIN
+        S: 334 VXNlcm5hbWU6
+        C: dQ==
+        S: 334 UGFzc3dvcmQ6
+        C: cA==
+        S: 235 2.7.0 Login OK
+        ",
+    );
+    check_play(
+        play(Ehlo::Off),
+        r"
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 Sender OK
+        C: EHLO camera
+        S: 502 5.5.1 EHLO is not taken here
+        C: RCPT TO:<a@b>
+        S: 250 2.1.5 Recipient OK
+        C: HELO camera
+        S: 250 relay.example
+        C: DATA
+        S: 503 5.5.1 Say MAIL first
         ",
     );
 }

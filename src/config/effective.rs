@@ -5,12 +5,14 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::listener::ClientEntry;
 use crate::message::{DisplayName, ReplyTo};
 use crate::senders::Rule;
 use crate::session::Auth;
 use crate::upstream::TlsMode;
 
 use super::account::{Account, Application, Roots, SignIn};
+use super::clients::EHLO;
 use super::general::{FORMATS, LEVELS};
 use super::values::{show_duration, show_size};
 use super::{Config, listener};
@@ -72,6 +74,7 @@ pub(super) fn write(config: &Config) -> String {
     lines.under("accounts", |lines| config.accounts.iter().for_each(|account| write_account(lines, account)));
     lines.under("senders", |lines| config.senders.rules.iter().for_each(|rule| write_rule(lines, rule)));
     write_users(&mut lines, config);
+    write_clients(&mut lines, config);
     lines.key("message_size", show_size(config.message_size));
     match config.http {
         Some(address) => lines.under("http", |lines| lines.key("address", quoted(address))),
@@ -206,6 +209,25 @@ fn write_users(lines: &mut Lines, config: &Config) {
     let mut names: Vec<&String> = config.users.keys().collect();
     names.sort();
     lines.under("users", |lines| names.iter().for_each(|name| lines.key(&quoted(name), REDACTED)));
+}
+
+fn write_clients(lines: &mut Lines, config: &Config) {
+    if config.clients.iter().next().is_none() {
+        return lines.key("clients", "{}");
+    }
+    lines.under("clients", |lines| config.clients.iter().for_each(|entry| write_client(lines, entry)));
+}
+
+fn write_client(lines: &mut Lines, entry: &ClientEntry) {
+    lines.under(&quoted(entry.network), |lines| {
+        if let Some(charset) = entry.charset {
+            lines.key("charset", quoted(charset));
+        }
+        lines.under("quirks", |lines| {
+            lines.key("ehlo", word(&EHLO, &entry.quirks.ehlo));
+            lines.key("lf_ends_data", entry.quirks.lf_ends_data);
+        });
+    });
 }
 
 fn write_limits(lines: &mut Lines, config: &Config) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::listener::{Limits, Settings};
+use crate::listener::{Clients, Limits, Settings};
 use crate::session::{Auth, Policy};
 
 use super::networks;
@@ -30,6 +30,7 @@ pub(super) struct Common {
     pub(super) errors: u32,
     pub(super) limits: Limits,
     pub(super) users: Users,
+    pub(super) clients: Clients,
     /// Whether the configuration lists any, right or wrong.
     pub(super) has_users: bool,
 }
@@ -68,7 +69,14 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
         // Nobody reads mail to `postmaster` until an operator can be named.
         postmaster: None,
     };
-    Some(Settings { address, name: field.text(reader)?.to_owned(), allow, policy: Arc::new(policy), limits: common.limits })
+    Some(Settings {
+        address,
+        name: field.text(reader)?.to_owned(),
+        allow,
+        policy: Arc::new(policy),
+        clients: common.clients.clone(),
+        limits: common.limits,
+    })
 }
 
 /// `tls` and `delivery`, of whose values only one each works yet.

@@ -115,6 +115,10 @@ rules! {
         format!("this is no password hash: {why}"),
         "write an argon2 or bcrypt hash in quotes; this prints one: htpasswd -nBC 12 '' | tr -d ':\\n'";
 
+    BadCharset { found: String } =>
+        format!("{} is no charset known here", quoted(found)),
+        "write its usual name, as in windows-1252, iso-8859-2, shift_jis, gbk, euc-kr, koi8-r or utf-8";
+
     // ---- Secrets.
 
     SecretForm =>
@@ -166,6 +170,9 @@ rules! {
         format!("these networks hold {addresses} public addresses, more than {most}: this would be an open relay"),
         "list the networks in which your devices really are; private networks (10.0.0.0/8, 192.168.0.0/16 …) may be listed whole\n\
          or demand a login: auth: users, without `allow`";
+    ClientTwice { other: String } =>
+        format!("{} means the same clients", quoted(other)),
+        "make one entry of the two";
     NoUsers =>
         "this listener demands a login, and there are no users",
         "add: users: { copier: \"$argon2id$…\" }, at the top level";

@@ -112,7 +112,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::listener::Limits;
+    use crate::listener::{Clients, Limits};
     use crate::session::Policy;
 
     fn settings(address: &str, allow: &[&str], auth: Auth) -> Settings {
@@ -128,6 +128,7 @@ mod tests {
                 auth,
                 postmaster: None,
             }),
+            clients: Clients::default(),
             limits: Limits { connections: 1, connections_per_client: 1, idle: Duration::ZERO, session: Duration::ZERO },
         }
     }

@@ -68,7 +68,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::session::{Auth, Conditions, Next, Policy, Session};
+    use crate::session::{Auth, Conditions, Next, Policy, Quirks, Session};
     use crate::smtp::Line;
 
     fn verifying() -> Verifying {
@@ -77,7 +77,7 @@ mod tests {
         let (message_size, recipients, errors, postmaster) = (1, 1, 1, None);
         let auth = Auth::Users(Arc::new(users));
         let policy = Policy { hostname: "relay.example".into(), message_size, recipients, errors, auth, postmaster };
-        let (session, _) = Session::new(Arc::new(policy));
+        let (session, _) = Session::new(Arc::new(policy), Quirks::default());
         match session.on_line(Line::Whole(b"AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA=="[..].into()), Conditions::Ready) {
             Next::Verify(verifying) => verifying,
             other => panic!("{other:?}"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::intake::Intake;
-use crate::message::Client;
+use crate::message::{Charset, Client};
 use crate::smtp::LineReader;
 use crate::tasks::Group;
 
@@ -36,6 +36,8 @@ impl Door {
 pub(super) struct Talk {
     pub(super) door: Arc<Door>,
     pub(super) client: Client,
+    /// What it writes when it does not say, as the configuration has it.
+    pub(super) charset: Option<Charset>,
     pub(super) admission: Admission,
     pub(super) connection: Connection,
     pub(super) lines: LineReader,

@@ -10,6 +10,7 @@
 mod accept;
 mod admission;
 mod checks;
+mod clients;
 mod connection;
 mod door;
 mod end;
@@ -34,6 +35,7 @@ use crate::tasks::Group;
 use socket::Socket;
 
 pub use admission::Connections;
+pub use clients::{ClientEntry, Clients};
 
 /// One listener.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Settings {
     pub allow: Vec<IpNet>,
     /// What sessions offer and allow.
     pub policy: Arc<Policy>,
+    /// What single clients need; the same for all listeners.
+    pub clients: Clients,
     /// Limits.
     pub limits: Limits,
 }

@@ -28,8 +28,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Serves one connection to its end.
 pub(super) async fn run(door: Arc<Door>, connection: Connection, client: Client, admission: Admission) {
-    let (session, greeting) = Session::new(Arc::clone(&door.settings.policy));
-    let mut talk = Talk { door, client, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
+    let entry = door.settings.clients.of(client);
+    tracing::debug!(%client, listener = door.settings.name, entry = entry.map(|entry| tracing::field::display(entry.network)), "connected");
+    let charset = entry.and_then(|entry| entry.charset);
+    let quirks = entry.map(|entry| entry.quirks).unwrap_or_default();
+    let (session, greeting) = Session::new(Arc::clone(&door.settings.policy), quirks);
+    let mut talk = Talk { door, client, charset, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
     talk.connection.say(&greeting);
     let end = talk.converse(session).await;
     talk.finish(end).await;

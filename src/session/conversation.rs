@@ -6,20 +6,21 @@ use crate::message::{Envelope, Mailbox};
 use crate::smtp::{self, Command, Reply};
 
 use super::recipients::{Recipients, TooMany};
-use super::{Auth, Closing, Conditions, Introduction, Next, Policy, Receiving, Sender, Session, State, Transaction, replies};
+use super::{Auth, Closing, Conditions, Ehlo, Introduction, Next, Policy, Quirks, Receiving, Sender, Session, State, Transaction, replies};
 
 /// What holds in every state.
 #[derive(Debug)]
 pub(super) struct Conversation {
     pub(super) policy: Arc<Policy>,
+    pub(super) quirks: Quirks,
     pub(super) introduction: Introduction,
     pub(super) failed_logins: u32,
     errors: u32,
 }
 
 impl Conversation {
-    pub(super) fn new(policy: Arc<Policy>) -> Self {
-        Self { policy, introduction: Introduction::default(), failed_logins: 0, errors: 0 }
+    pub(super) fn new(policy: Arc<Policy>, quirks: Quirks) -> Self {
+        Self { policy, quirks, introduction: Introduction::default(), failed_logins: 0, errors: 0 }
     }
 
     pub(super) fn into_session(self, transaction: Transaction) -> Session {
@@ -65,8 +66,8 @@ impl Conversation {
 
     pub(super) fn obey(self, transaction: Transaction, command: Command, conditions: Conditions) -> Next {
         match command {
-            Command::Helo(name) => self.hello(name, false),
-            Command::Ehlo(name) => self.hello(name, true),
+            Command::Helo(name) => self.helo(name),
+            Command::Ehlo(name) => self.ehlo(transaction, name),
             Command::Mail { sender, size, smtputf8 } => self.mail(transaction, Sender { path: sender, smtputf8 }, size, conditions),
             Command::Rcpt(mailboxes) => self.rcpt(transaction, mailboxes),
             Command::RcptPostmaster => match self.policy.postmaster.clone() {
@@ -92,9 +93,22 @@ impl Conversation {
         }
     }
 
+    fn helo(self, name: Option<String>) -> Next {
+        let reply = replies::helo(&self.policy.hostname);
+        self.introduce(name, false, reply)
+    }
+
+    fn ehlo(self, transaction: Transaction, name: Option<String>) -> Next {
+        let reply = match self.quirks.ehlo {
+            Ehlo::Full => replies::ehlo(&self.policy),
+            Ehlo::Minimal => replies::helo(&self.policy.hostname),
+            Ehlo::Off => return self.complain(transaction, replies::not_taken("EHLO")),
+        };
+        self.introduce(name, true, reply)
+    }
+
     /// RFC 5321 section 4.1.4: a greeting in the middle resets the transaction. It does not end a login.
-    fn hello(mut self, name: Option<String>, esmtp: bool) -> Next {
-        let reply = if esmtp { replies::ehlo(&self.policy) } else { replies::helo(&self.policy.hostname) };
+    fn introduce(mut self, name: Option<String>, esmtp: bool, reply: Reply) -> Next {
         self.introduction.helo = name;
         self.introduction.esmtp = esmtp;
         self.go_on(Transaction::None, reply)

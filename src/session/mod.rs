@@ -9,6 +9,7 @@
 mod auth;
 mod conversation;
 mod login;
+mod quirks;
 mod receiving;
 mod recipients;
 mod replies;
@@ -21,6 +22,7 @@ use crate::smtp::{Line, Reply};
 
 pub use auth::{Checked, Verifying};
 pub use login::Scratch;
+pub use quirks::{Ehlo, Quirks};
 pub use receiving::{Receiving, Refusal};
 pub use replies::Farewell;
 
@@ -147,9 +149,9 @@ pub enum Closing {
 
 impl Session {
     /// A session at its beginning, and the greeting.
-    pub fn new(policy: Arc<Policy>) -> (Self, Reply) {
+    pub fn new(policy: Arc<Policy>, quirks: Quirks) -> (Self, Reply) {
         let greeting = replies::greeting(&policy.hostname);
-        let session = Self { conversation: Conversation::new(policy), state: State::Listening(Transaction::None) };
+        let session = Self { conversation: Conversation::new(policy, quirks), state: State::Listening(Transaction::None) };
         (session, greeting)
     }
 
