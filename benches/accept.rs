@@ -102,7 +102,7 @@ fn listen(spool: Arc<dyn Spool>, group: &Group) -> SocketAddr {
     let identity = Identity { from: Mailbox::parse("scanner@contoso.com").unwrap(), name: DisplayName::Original, reply_to: ReplyTo::Keep };
     let senders = Senders { rules: vec![Rule { when: Match::default(), account: AccountName::new("office"), identity }] };
     let settings = listener::Settings {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
         policy: Arc::new(Policy {
@@ -125,7 +125,7 @@ fn listen(spool: Arc<dyn Spool>, group: &Group) -> SocketAddr {
     let (arrivals, _) = mpsc::channel(1);
     let connections = Connections::new(settings.limits.connections);
     let listener = Listener::bind(settings).expect("a listener");
-    let address = listener.local_addr();
+    let address = listener.bound().network().expect("an address");
     listener.serve(Intake::new(spool, Arc::new(senders), Clock::system(), arrivals), connections, group);
     address
 }

@@ -17,9 +17,10 @@ use crate::config::{Account, Config, Problems};
 use crate::control::{self, ControlError, Desk};
 use crate::courier;
 use crate::intake::Intake;
-use crate::listener::{Connections, ListenError, Listener};
+use crate::listener::{self, Connections, Listener};
 use crate::message::AccountName;
 use crate::scheduler::Scheduler;
+use crate::sockets::{Bound, Inherited, ListenError};
 use crate::spool::{OpenError, Recovery, Spool, SpoolError, SqliteSpool};
 use crate::status::{self, StatusError};
 use crate::tasks::{Group, Verdict};
@@ -43,7 +44,7 @@ pub enum StartError {
     /// The spool was opened and then could not be read.
     #[error("cannot read the queue")]
     Read(#[from] SpoolError),
-    /// A listener.
+    /// A listener's socket.
     #[error("cannot start")]
     Listen(#[from] ListenError),
     /// The control socket.
@@ -56,7 +57,7 @@ pub enum StartError {
 
 /// A relay that runs.
 pub struct Relay {
-    listeners: Vec<SocketAddr>,
+    listeners: Vec<Bound>,
     http: Option<SocketAddr>,
     desk: Desk,
     spool: Arc<dyn Spool>,
@@ -76,12 +77,17 @@ struct Groups {
 impl Relay {
     /// Starts a relay: the spool first, because nothing may be accepted without it, and the listeners last.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        Self::start_with(config, clock, Inherited::none()).await
+    }
+
+    /// Starts a relay of which some listeners use sockets that are there already.
+    pub async fn start_with(config: Config, clock: Clock, inherited: Inherited) -> Result<Self, StartError> {
         let upstreams = upstreams(&config, &clock)?;
         let (spool, recovery) = SqliteSpool::open(config.spool.clone(), clock.clone())?;
         tell(&recovery, &config.accounts);
         let spool: Arc<dyn Spool> = Arc::new(spool);
         let control = Group::new("control");
-        match Self::start_with(&spool, upstreams, config, clock, &control).await {
+        match Self::start_over(&spool, upstreams, config, (clock, inherited), &control).await {
             Ok(relay) => Ok(relay),
             Err(error) => {
                 // It may answer already, with the spool in its hands.
@@ -92,11 +98,11 @@ impl Relay {
         }
     }
 
-    async fn start_with(
+    async fn start_over(
         spool: &Arc<dyn Spool>,
         upstreams: HashMap<AccountName, Upstream>,
         config: Config,
-        clock: Clock,
+        (clock, inherited): (Clock, Inherited),
         control: &Group,
     ) -> Result<Self, StartError> {
         let groups = Groups {
@@ -105,11 +111,8 @@ impl Relay {
             attempts: Group::new("attempts"),
             control: control.clone(),
         };
-        let mut bound = Vec::new();
-        for settings in &config.listeners {
-            bound.push(Listener::bind(settings.clone())?);
-        }
-        let listeners: Vec<SocketAddr> = bound.iter().map(Listener::local_addr).collect();
+        let bound = listen(&config, inherited)?;
+        let listeners: Vec<Bound> = bound.iter().map(|listener| listener.bound().clone()).collect();
 
         let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
         let limits: Vec<_> = config.accounts.iter().map(Account::limits).collect();
@@ -126,7 +129,7 @@ impl Relay {
         )
         .await?;
 
-        let names = listeners.iter().map(SocketAddr::to_string).collect();
+        let names = listeners.iter().map(Bound::to_string).collect();
         let desk = Desk::new(spool.clone(), clock.clone(), advice).of_running(names, scheduler.status(), arrivals_in.clone());
         control::serve(&config.spool.dir, desk.clone(), &groups.control)?;
         let http = match config.http {
@@ -144,9 +147,9 @@ impl Relay {
         Ok(Self { listeners, http, desk, spool: spool.clone(), courier, groups, grace: config.stop_grace })
     }
 
-    /// The addresses that were bound, in the order of the configuration.
-    pub fn listeners(&self) -> &[SocketAddr] {
-        &self.listeners
+    /// The addresses on which it listens, in the order of the configuration; sockets in the file system have none.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(Bound::network).collect()
     }
 
     /// The address for health checks.
@@ -185,6 +188,16 @@ fn upstreams(config: &Config, clock: &Clock) -> Result<HashMap<AccountName, Upst
     };
     let settings = config.upstreams(&client).map_err(StartError::Configuration)?;
     Ok(settings.into_iter().map(|settings| (settings.account.clone(), Upstream::new(settings, clock.clone()))).collect())
+}
+
+/// All listeners, open but not served.
+fn listen(config: &Config, inherited: Inherited) -> Result<Vec<Listener>, ListenError> {
+    let heirs = inherited.share_out(config.listeners.iter().map(|settings| &settings.address))?;
+    let open = |(settings, heir): (&listener::Settings, _)| match heir {
+        Some(heir) => Listener::inherit(settings.clone(), heir),
+        None => Listener::bind(settings.clone()),
+    };
+    config.listeners.iter().zip(heirs).map(open).collect()
 }
 
 /// What was set aside is in the log already.

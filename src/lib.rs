@@ -5,6 +5,7 @@
 pub mod cause;
 pub mod clock;
 pub mod secret;
+pub mod sockets;
 pub mod tasks;
 pub mod tls;
 

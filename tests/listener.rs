@@ -3,19 +3,20 @@
 
 mod support;
 
-use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mailferry::clock::{Clock, Timestamp};
 use mailferry::intake::Intake;
-use mailferry::listener::{ClientEntry, Clients, Connections, Limits, ListenError, Listener, Settings};
+use mailferry::listener::{ClientEntry, Clients, Connections, Limits, Listener, Settings};
 use mailferry::message::{AccountName, Charset, DisplayName, Identity, Mailbox, Repair, ReplyTo, ReversePath};
 use mailferry::senders::{Match, Rule, Senders};
 use mailferry::session::{Auth, Ehlo, Policy, Quirks};
+use mailferry::sockets::ListenError;
 use mailferry::spool::Storage;
 use mailferry::tasks::Group;
+use support::log::{Log, logged};
 use support::{Fault, PATIENCE, ScriptedSpool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,7 +25,7 @@ use tokio::time::timeout;
 
 fn settings() -> Settings {
     Settings {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
         policy: Arc::new(Policy {
@@ -63,7 +64,7 @@ impl Relay {
         let intake = Intake::new(spool.clone(), Arc::new(senders), Clock::manual(Timestamp::from_millis(1_000)), arrivals);
         let connections = Connections::new(settings.limits.connections);
         let listener = Listener::bind(settings).unwrap();
-        let address = listener.local_addr();
+        let address = listener.bound().network().unwrap();
         listener.serve(intake, connections, &group);
         Self { address, spool, group }
     }
@@ -318,7 +319,7 @@ async fn stops_a_message_that_goes_round_in_circles() {
 
 #[tokio::test]
 async fn serves_only_those_on_the_list() {
-    let everywhere = Settings { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), ..settings() };
+    let everywhere = Settings { address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into(), ..settings() };
     let relay = Relay::start(Settings { allow: vec!["10.0.0.0/8".parse().unwrap()], ..everywhere.clone() });
     let refused = "554 5.7.1 Your address may not send mail here: ask for it to be added to `allow`\r\n";
     let mut device = relay.connect().await;
@@ -329,7 +330,7 @@ async fn serves_only_those_on_the_list() {
     relay.connect().await.expect(GREETING).await;
 
     // An IPv4 client of an IPv6 socket is judged as IPv4.
-    let address = "[::]:0".parse().unwrap();
+    let address = "[::]:0".parse::<SocketAddr>().unwrap().into();
     let relay = Relay::start(Settings { address, allow: vec!["127.0.0.0/8".parse().unwrap()], ..everywhere });
     let port = relay.address.port();
     let mut device = Device { stream: TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap() };
@@ -512,44 +513,12 @@ async fn refusals_do_not_flood_the_log() {
     assert_eq!(logged()[8..].len(), 1, "{:?}", &logged()[8..]);
 }
 
-thread_local! {
-    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps what is logged apart by thread. A test's runtime has one thread, so what its listener logs is its own.
-struct Log;
-
-impl Log {
-    fn install() {
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        ONCE.call_once(|| {
-            tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false).with_writer(|| Log).init();
-        });
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        LOG.with_borrow_mut(|log| log.extend_from_slice(octets));
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// The lines that this test's listener has logged.
-fn logged() -> Vec<String> {
-    LOG.with_borrow(|log| String::from_utf8(log.clone()).unwrap().lines().map(str::to_owned).collect())
-}
-
 #[tokio::test]
 async fn says_why_it_cannot_listen() {
     let relay = Relay::start(settings());
-    let error = Listener::bind(Settings { address: relay.address, ..settings() }).unwrap_err();
+    let error = Listener::bind(Settings { address: relay.address.into(), ..settings() }).unwrap_err();
     assert!(matches!(error, ListenError::InUse { .. }), "{error:?}");
     assert_eq!(error.to_string(), format!("cannot listen on {}: another program does; `sudo ss -ltnp` names it", relay.address));
-    let error = Listener::bind(Settings { address: "192.0.2.1:0".parse().unwrap(), ..settings() }).unwrap_err();
+    let error = Listener::bind(Settings { address: "192.0.2.1:0".parse::<SocketAddr>().unwrap().into(), ..settings() }).unwrap_err();
     assert!(matches!(error, ListenError::NoSuchAddress { .. }), "{error:?}");
 }

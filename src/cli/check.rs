@@ -2,6 +2,7 @@
 
 use super::output::{complain_of, say};
 use super::{ConfigArgument, Exit};
+use crate::sockets::Address;
 use crate::tls;
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,13 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     config.notices.list.iter().for_each(|notice| say(format!("{}:{notice}", config.source)));
     say(format!("{}: no problems found", config.source));
     for listener in &config.listeners {
-        say(format!("  listens on {}", listener.name));
+        let only_at_start = matches!(listener.address, Address::Inherited(_)) && !listener.says_who_may_send();
+        let unless = if only_at_start {
+            " (whether strangers could reach it is seen only at the start: then `allow` or `auth: users` is needed)"
+        } else {
+            ""
+        };
+        say(format!("  listens on {}{unless}", listener.name));
     }
     for account in &config.accounts {
         say(format!("  account {} signs in as {} at {}:{}", account.name, account.mailbox, account.host, account.port));

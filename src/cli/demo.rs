@@ -70,7 +70,7 @@ async fn demonstrate(once: bool) -> Exit {
         Ok(relay) => relay,
         Err(exit) => return exit,
     };
-    let exit = match relay.listeners() {
+    let exit = match relay.listeners().as_slice() {
         [listener, ..] => {
             steps.tell(format!("mailferry listens on {listener}; its queue is in {}", folder.path().join("data").display()));
             let exit = scan(&steps, *listener, &simulator).await;

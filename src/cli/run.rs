@@ -9,7 +9,8 @@ use super::output::complain;
 use super::{ConfigArgument, Exit, logging};
 use crate::app::{Relay, StartError};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Surroundings};
+use crate::sockets::Inherited;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -24,11 +25,16 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     };
     logging::start_as(&config.log);
     open_many_files();
+    // Before the runtime has threads.
+    let inherited = match Inherited::from_environment(&Surroundings::system().variables) {
+        Ok(inherited) => inherited,
+        Err(error) => return complain(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
     };
-    let exit = runtime.block_on(relay(config));
+    let exit = runtime.block_on(relay(config, inherited));
     // What is left of tasks has had its grace; a blocking call may not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     exit
@@ -52,7 +58,7 @@ fn could_not_start(error: &StartError) -> Exit {
     }
 }
 
-async fn relay(config: Config) -> Exit {
+async fn relay(config: Config, inherited: Inherited) -> Exit {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), configuration = config.source, "starting");
     tracing::debug!(effective = config.effective(), "read the configuration");
     for notice in &config.notices.list {
@@ -64,7 +70,7 @@ async fn relay(config: Config) -> Exit {
         Ok(signals) => signals,
         Err(error) => return complain(&error),
     };
-    let relay = match Relay::start(config, Clock::system()).await {
+    let relay = match Relay::start_with(config, Clock::system(), inherited).await {
         Ok(relay) => relay,
         Err(error) => return could_not_start(&error),
     };

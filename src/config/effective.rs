@@ -9,6 +9,7 @@ use crate::listener::ClientEntry;
 use crate::message::{DisplayName, ReplyTo};
 use crate::senders::Rule;
 use crate::session::Auth;
+use crate::sockets::Address;
 use crate::upstream::TlsMode;
 
 use super::account::{Account, Application, Roots, SignIn};
@@ -105,7 +106,11 @@ fn write_listener(lines: &mut Lines, listener: &listener::Settings) {
     };
     lines.member(|lines| {
         lines.key("address", quoted(&listener.name));
-        lines.key("allow", flow(&listener.allow));
+        if let Address::Unix(file) = &listener.address {
+            lines.key("mode", format!("{:04o}", file.mode));
+        } else {
+            lines.key("allow", flow(&listener.allow));
+        }
         lines.key("auth", auth);
         lines.key("tls", "none");
         lines.key("delivery", "queued");

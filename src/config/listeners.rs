@@ -1,7 +1,7 @@
 //! Reads `listeners:` and `users:` — where devices connect, and who may.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use ipnet::IpNet;
 
 use crate::listener::{Clients, Limits, Settings};
 use crate::session::{Auth, Policy};
+use crate::sockets::Address;
 
+use super::address;
 use super::networks;
 use super::problem::Place;
 use super::reader::{Field, Reader, Section};
@@ -17,7 +19,7 @@ use super::rule::Rule;
 use super::secrets;
 
 /// Keys of a listener.
-pub(super) const KEYS: &[&str] = &["address", "allow", "auth", "tls", "delivery"];
+pub(super) const KEYS: &[&str] = &["address", "mode", "allow", "auth", "tls", "delivery"];
 
 /// Password hashes by name.
 pub(super) type Users = Arc<HashMap<String, String>>;
@@ -41,23 +43,21 @@ pub(super) fn read(reader: &Reader<'_>, root: &Section<'_>, common: &Common, htt
     if root.get("listeners").is_none_or(Field::is_empty) {
         reader.note(&Place::Whole, "listeners", Rule::NoListener);
     }
-    let mut taken: Vec<(SocketAddr, String)> = http.map(|address| (address, "`http`".to_owned())).into_iter().collect();
+    let mut taken: Vec<(Address, String)> = http.map(|address| (address.into(), "`http`".to_owned())).into_iter().collect();
     members.iter().filter_map(|member| read_one(reader, member, common, &mut taken)).collect()
 }
 
-fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mut Vec<(SocketAddr, String)>) -> Option<Settings> {
+fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mut Vec<(Address, String)>) -> Option<Settings> {
     let section = member.section(reader, KEYS);
     read_later(reader, &section);
     let auth = section.or("auth", Auth::None, |field| read_auth(reader, field, common));
     let allow = read_allow(reader, &section, &auth);
-    let field = section.require(reader, "address", "127.0.0.1:25")?;
-    let address = field.socket_address(reader, "127.0.0.1:25")?;
-    if let Some((_, by)) = taken.iter().find(|(other, _)| same_place(*other, address)) {
-        field.note(reader, Rule::AddressTaken { by: by.clone() });
-    }
-    taken.push((address, format!("`{}`", member.path)));
+    let (address, field) = address::read(reader, &section)?;
+    note_if_taken(reader, field, &address, taken);
+    taken.push((address.clone(), format!("`{}`", member.path)));
     let demands_login = matches!(auth, Auth::Users(_));
-    if !address.ip().to_canonical().is_loopback() && section.get("allow").is_none_or(Field::is_empty) && !demands_login {
+    let reachable = address.network().is_some_and(|address| !address.ip().to_canonical().is_loopback());
+    if reachable && section.get("allow").is_none_or(Field::is_empty) && !demands_login {
         field.note(reader, Rule::OpenListener { address: address.to_string() });
     }
     let policy = Policy {
@@ -131,10 +131,34 @@ pub(super) fn networks_of(reader: &Reader<'_>, field: &Field<'_>) -> Vec<IpNet> 
     field.items(reader).into_iter().filter_map(read).collect()
 }
 
-/// Whether two sockets cannot both be bound: the same port on the same address, or on all of them. Port 0 is any free one.
-fn same_place(a: SocketAddr, b: SocketAddr) -> bool {
-    let all = |address: SocketAddr| address.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || (a.is_ipv4() == b.is_ipv4() && (all(a) || all(b))))
+/// Notes that a listener cannot have its address beside what took one before.
+fn note_if_taken(reader: &Reader<'_>, field: &Field<'_>, address: &Address, taken: &[(Address, String)]) {
+    let Some((other, by)) = taken.iter().find(|(other, _)| same_place(other, address)) else { return };
+    let families = |a: &Address, b: &Address| Some(a.network()?.is_ipv4() != b.network()?.is_ipv4());
+    field.note(
+        reader,
+        match families(address, other) {
+            Some(true) => Rule::TakesIpv4Too { by: by.clone() },
+            Some(false) | None => Rule::AddressTaken { by: by.clone() },
+        },
+    );
+}
+
+fn same_place(a: &Address, b: &Address) -> bool {
+    match (a, b) {
+        (Address::Network(a), Address::Network(b)) => same_port(*a, *b),
+        (Address::Unix(a), Address::Unix(b)) => a.path == b.path,
+        // Sockets of one name may be several; whether there are enough shows at the start.
+        (Address::Network(_) | Address::Unix(_) | Address::Inherited(_), _) => false,
+    }
+}
+
+/// Whether two sockets cannot both be bound: the same port on the same address, or on all of them; `[::]` is all of IPv4
+/// as well. Port 0 is any free one.
+fn same_port(a: SocketAddr, b: SocketAddr) -> bool {
+    let (ip, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+    let covers = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    a.port() == b.port() && a.port() != 0 && (ip == other || covers(ip, other) || covers(other, ip))
 }
 
 /// Reads the users with their password hashes.
@@ -174,10 +198,13 @@ mod tests {
 
     #[test]
     fn sockets_that_exclude_each_other() {
-        let same = |a: &str, b: &str| same_place(a.parse().unwrap(), b.parse().unwrap());
+        let same = |a: &str, b: &str| same_port(a.parse().unwrap(), b.parse().unwrap());
         assert!(same("127.0.0.1:25", "127.0.0.1:25"));
         assert!(same("0.0.0.0:25", "127.0.0.1:25"));
         assert!(same("[::]:25", "[::1]:25"));
+        assert!(same("[::]:25", "0.0.0.0:25"));
+        assert!(same("192.168.10.1:25", "[::]:25"));
+        assert!(same("[::ffff:127.0.0.1]:25", "127.0.0.1:25"));
         assert!(!same("127.0.0.1:25", "127.0.0.2:25"));
         assert!(!same("127.0.0.1:25", "127.0.0.1:26"));
         assert!(!same("127.0.0.1:0", "127.0.0.1:0"));

@@ -9,6 +9,7 @@
 
 mod account;
 mod accounts;
+mod address;
 mod clients;
 mod effective;
 mod find;

@@ -105,6 +105,15 @@ rules! {
     BadSocketAddress { found: String, example: String } =>
         format!("{} is no address with a port", quoted(found)),
         format!("write IP:PORT, as in {example}, 0.0.0.0:2525 or \"[::1]:25\"");
+    BadUnixPath { found: String, why: String } =>
+        format!("{} cannot be the path of a socket: {why}", quoted(found)),
+        "write it as in unix:/run/mailferry/smtp.sock";
+    BadMode { found: String } =>
+        format!("{} is no mode that a socket can have", quoted(found)),
+        "write 0660 (the relay's user and group), 0600 (its user alone) or 0666 (every user of this machine)";
+    BadSocketName { found: String } =>
+        format!("{} is no name of an inherited socket", quoted(found)),
+        "write the name that FileDescriptorName= gives it in the .socket unit, as in inherited:smtp; or inherited alone";
     BadUrl { found: String, why: &'static str } =>
         format!("{} cannot be used: {why}", quoted(found)),
         "write it as in https://login.microsoftonline.com/contoso.onmicrosoft.com/oauth2/v2.0/token";
@@ -162,7 +171,11 @@ rules! {
         "add an account under `accounts:`, as in config.example.yaml";
     AddressTaken { by: String } =>
         format!("this address is taken already by {by}"),
-        "give each its own port";
+        "give each its own port, or path";
+    /// `::` is bound for both families.
+    TakesIpv4Too { by: String } =>
+        format!("this address is taken already by {by}: [::] takes connections by IPv4, too"),
+        "keep the one with [::] alone; or give each its own port";
     OpenListener { address: String } =>
         format!("{address} can be reached from other machines, and nothing says who may send"),
         "add the devices' networks: allow: [192.168.10.0/24]\nor demand a login: auth: users";

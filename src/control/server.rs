@@ -1,19 +1,21 @@
 //! The relay's end of the control socket.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 
 use super::protocol::{Answer, Request};
 use super::{Desk, LINE_LIMIT, WAIT, socket_path};
+use crate::sockets::{SocketFile, UnixError, UnixSocket};
 use crate::tasks::Group;
 
 /// Octets of one request.
 const REQUEST_LIMIT: u64 = 64 * 1024;
+/// The socket is its owner's alone: whoever can connect can read and remove mail.
+const MODE: u32 = 0o600;
 /// After accepting failed (no file descriptors left), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -21,48 +23,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// The socket could not be made.
-    #[error("cannot make the control socket {path}; its folder must be writable and its path at most 107 octets long")]
-    Bind {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    #[error("cannot make the control socket in `data_dir`")]
+    Bind(#[from] UnixError),
 }
 
 /// Makes the socket in `data_dir`, whose lock the caller holds, and answers there until the group stops.
 pub fn serve(data_dir: &Path, desk: Desk, group: &Group) -> Result<(), ControlError> {
-    let path = socket_path(data_dir);
-    let listener = bind(&path).map_err(|source| ControlError::Bind { path: path.clone(), source })?;
+    let listener = UnixSocket::open(&SocketFile { path: socket_path(data_dir), mode: MODE })?;
     let tasks = group.clone();
     group.spawn(async move {
         tokio::select! {
             () = tasks.stopping() => {}
             () = accept(&listener, &desk, &tasks) => {}
         }
-        // Best effort: a socket that is left over is replaced at the next start.
-        let _ = std::fs::remove_file(&path);
     });
     Ok(())
 }
 
-/// A socket that only its owner can use. Until its mode is set, the folder keeps others out; where an existing `data_dir` is open
-/// to others, that is the process's umask alone.
-fn bind(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-async fn accept(listener: &UnixListener, desk: &Desk, group: &Group) {
+async fn accept(listener: &UnixSocket, desk: &Desk, group: &Group) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let desk = desk.clone();
                 group.spawn(async move {
                     match tokio::time::timeout(WAIT, converse(stream, &desk)).await {

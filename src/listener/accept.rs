@@ -6,34 +6,35 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::intake::Intake;
 use crate::message::Client;
 use crate::session::Farewell;
-use crate::tasks::Group;
+use crate::sockets::Socket;
 
-use super::Settings;
-use super::admission::{Connections, allowed};
+use super::admission::allowed;
 use super::connection::Connection;
 use super::door::Door;
 use super::end::End;
-use super::refusals::Refusals;
 use super::serve;
-use super::socket::{Accepted, Socket};
+use super::socket::{Accepted, accept};
+use super::stream::Stream;
 
 /// How long to wait after a failed accept: with no descriptors left, trying at once would only burn a processor.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections until the group is asked to stop.
-pub(super) async fn run(socket: Socket, settings: Arc<Settings>, intake: Intake, connections: Connections, group: Group) {
-    let door = Arc::new(Door { settings, intake, connections, refusals: Refusals::default(), group });
-    while let Some(place) = door.free_place().await {
+pub(super) async fn run(socket: Socket, door: Arc<Door>) {
+    loop {
         let accepted = tokio::select! {
             biased;
             () = door.group.stopping() => return,
-            accepted = socket.accept() => accepted,
+            accepted = accept(&socket) => accepted,
         };
         match accepted {
-            Ok(accepted) => door.receive(accepted, place),
+            // Only then: a place that waited here for a device would be missing at another listener.
+            Ok(accepted) => match door.place().await {
+                Some(place) => door.receive(accepted, place),
+                None => return,
+            },
             Err(error) if is_the_clients(&error) => tracing::debug!(%error, "connection lost before it was taken"),
             Err(error) => {
                 tracing::warn!(
@@ -54,12 +55,9 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 impl Door {
-    /// A place for one more connection; `None` when we are stopping. While there is none, new devices wait with the
-    /// kernel instead of being refused: most come back only after minutes, or never.
-    async fn free_place(&self) -> Option<OwnedSemaphorePermit> {
-        if self.group.is_stopping() {
-            return None;
-        }
+    /// A place for one more connection; `None` when we are stopping. While there is none, one device waits with us and
+    /// further ones with the kernel, instead of being refused: most come back only after minutes, or never.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
         if let Some(place) = self.connections.try_place() {
             return Some(place);
         }
@@ -73,19 +71,27 @@ impl Door {
 
     fn receive(self: &Arc<Self>, accepted: Accepted, place: OwnedSemaphorePermit) {
         let Accepted { stream, client } = accepted;
-        let connection = Connection::new(stream, &self.settings.limits);
-        if !allowed(&self.settings, client) {
-            return self.turn_away(connection, client, place, Farewell::NotAllowed);
+        if allowed(&self.settings, &self.bound, client) {
+            self.admit(stream, client, place);
+        } else {
+            self.turn_away(stream, client, place, Farewell::NotAllowed);
         }
+    }
+
+    fn admit(self: &Arc<Self>, stream: Stream, client: Client, place: OwnedSemaphorePermit) {
         match self.connections.admit(client, self.settings.limits.connections_per_client, place) {
-            Ok(admission) => self.group.spawn(serve::run(Arc::clone(self), connection, client, admission)),
-            Err(place) => self.turn_away(connection, client, place, Farewell::TooManyConnections),
+            Ok(admission) => {
+                let connection = Connection::new(stream, &self.settings.limits);
+                self.group.spawn(serve::run(Arc::clone(self), connection, client, admission));
+            }
+            Err(place) => self.turn_away(stream, client, place, Farewell::TooManyConnections),
         }
     }
 
     /// Tells a client why it is not served. It keeps its place as long as that takes.
-    fn turn_away(&self, mut connection: Connection, client: Client, place: OwnedSemaphorePermit, why: Farewell) {
+    fn turn_away(&self, stream: Stream, client: Client, place: OwnedSemaphorePermit, why: Farewell) {
         self.log_refused_client(client, End::Farewell(why));
+        let mut connection = Connection::new(stream, &self.settings.limits);
         connection.say(&why.reply());
         self.group.spawn(async move {
             connection.close().await;

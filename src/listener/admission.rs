@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::message::{Client, Process};
 use crate::session::Auth;
+use crate::sockets::Bound;
 
 use super::Settings;
 use super::checks::{Checks, Leave, Turn};
@@ -97,18 +98,18 @@ pub(super) fn counted(client: Client) -> Client {
 }
 
 /// Whether the listener serves this client. For a local program its socket's mode has decided that already.
-pub(super) fn allowed(settings: &Settings, client: Client) -> bool {
+pub(super) fn allowed(settings: &Settings, bound: &Bound, client: Client) -> bool {
     let Some(client) = client.address() else { return true };
     if settings.allow.iter().any(|network| network.contains(&client)) {
         return true;
     }
-    let on_loopback = settings.address.ip().to_canonical().is_loopback();
     let logins_decide = settings.allow.is_empty() && matches!(settings.policy.auth, Auth::Users(_));
-    (on_loopback && client.is_loopback()) || logins_decide
+    (bound.is_local() && client.is_loopback()) || logins_decide
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::time::Duration;
 
     use super::*;
@@ -117,7 +118,7 @@ mod tests {
 
     fn settings(address: &str, allow: &[&str], auth: Auth) -> Settings {
         Settings {
-            address: address.parse().unwrap(),
+            address: address.parse::<SocketAddr>().unwrap().into(),
             name: address.into(),
             allow: allow.iter().map(|network| network.parse().unwrap()).collect(),
             policy: Arc::new(Policy {
@@ -146,8 +147,10 @@ mod tests {
             (settings("[::]:25", &["10.0.0.0/8"], Auth::None), "::ffff:192.168.0.1", false),
             (settings("0.0.0.0:25", &[], users()), "192.0.2.1", true),
             (settings("0.0.0.0:25", &["10.0.0.0/8"], users()), "192.0.2.1", false),
+            (settings("0.0.0.0:25", &["10.0.0.0/8"], Auth::None), "unix:uid=1000", true),
         ] {
-            assert_eq!(allowed(&settings, client_of(client)), may, "{client} at {}", settings.name);
+            let bound = Bound::Network(settings.address.network().unwrap());
+            assert_eq!(allowed(&settings, &bound, client_of(client)), may, "{client} at {}", settings.name);
         }
     }
 

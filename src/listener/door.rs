@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::intake::Intake;
 use crate::message::{Charset, Client};
 use crate::smtp::LineReader;
+use crate::sockets::Bound;
 use crate::tasks::Group;
 
 use super::Settings;
@@ -16,7 +17,9 @@ use super::refusals::Refusals;
 
 /// What all conversations of a listener share.
 pub(super) struct Door {
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Settings,
+    /// Where it listens.
+    pub(super) bound: Bound,
     pub(super) intake: Intake,
     pub(super) connections: Connections,
     pub(super) refusals: Refusals,

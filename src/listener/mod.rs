@@ -21,18 +21,18 @@ mod serve;
 mod socket;
 mod stream;
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use crate::intake::Intake;
-use crate::session::Policy;
+use crate::session::{Auth, Policy};
+use crate::sockets::{self, Address, Bound, Heir, InheritError, ListenError, Socket};
 use crate::tasks::Group;
 
-use socket::Socket;
+use door::Door;
+use refusals::Refusals;
 
 pub use admission::Connections;
 pub use clients::{ClientEntry, Clients};
@@ -41,7 +41,7 @@ pub use clients::{ClientEntry, Clients};
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Address,
     /// As the configuration writes it: its name in log and queue.
     pub name: String,
     /// Who may connect; loopback addresses may where the listener itself is on loopback, and when the list is empty with `auth: users` everybody.
@@ -52,6 +52,13 @@ pub struct Settings {
     pub clients: Clients,
     /// Limits.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Whether it could listen where other machines reach it.
+    pub fn says_who_may_send(&self) -> bool {
+        !self.allow.is_empty() || matches!(self.policy.auth, Auth::Users(_))
+    }
 }
 
 /// What a listener allows, apart from what is said.
@@ -67,82 +74,42 @@ pub struct Limits {
     pub session: Duration,
 }
 
-/// Why a listener cannot listen.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The port belongs to the system.
-    #[error(
-        "cannot listen on {address}: ports below 1024 need root, the capability CAP_NET_BIND_SERVICE, or a lower \
-         `sysctl net.ipv4.ip_unprivileged_port_start`"
-    )]
-    NotPermitted {
-        /// Where it was to listen.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Somebody else listens there.
-    #[error("cannot listen on {address}: another program does; `sudo ss -ltnp` names it")]
-    InUse {
-        /// Where it was to listen.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The machine has no such address.
-    #[error("cannot listen on {address}: no interface of this machine has that address; `ip address` lists them")]
-    NoSuchAddress {
-        /// Where it was to listen.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Anything else.
-    #[error("cannot listen on {address}")]
-    Failed {
-        /// Where it was to listen.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// A socket that listens; nobody is served yet.
 #[derive(Debug)]
 pub struct Listener {
     settings: Settings,
     socket: Socket,
-    address: SocketAddr,
+    bound: Bound,
 }
 
 impl Listener {
     /// Opens the socket. Must be called within a tokio runtime.
     pub fn bind(settings: Settings) -> Result<Self, ListenError> {
-        let address = settings.address;
-        match socket::open(address).and_then(|socket| Ok((socket.local_addr()?, socket))) {
-            Ok((address, socket)) => Ok(Self { settings, socket: Socket::Tcp(socket), address }),
-            Err(source) => Err(match source.kind() {
-                io::ErrorKind::PermissionDenied => ListenError::NotPermitted { address, source },
-                io::ErrorKind::AddrInUse => ListenError::InUse { address, source },
-                io::ErrorKind::AddrNotAvailable => ListenError::NoSuchAddress { address, source },
-                _ => ListenError::Failed { address, source },
-            }),
-        }
+        let (socket, bound) = sockets::open(&settings.address)?;
+        Ok(Self { settings, socket, bound })
     }
 
-    /// Where it really listens: with the port that the system chose when the settings say 0.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    /// Listens on an inherited socket. Where that listens is known only now, so only now it can be refused when strangers
+    /// could use it. Must be called within a tokio runtime.
+    pub fn inherit(settings: Settings, heir: Heir) -> Result<Self, ListenError> {
+        let (socket, bound) = heir.open(&settings.name)?;
+        if !bound.is_local() && !settings.says_who_may_send() {
+            return Err(InheritError::Open { listener: settings.name, bound }.into());
+        }
+        Ok(Self { settings, socket, bound })
+    }
+
+    /// Where it really listens.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
     }
 
     /// Serves devices in tasks of `group` until the group is asked to stop. `connections` are counted over all
     /// listeners that are given the same.
     pub fn serve(self, intake: Intake, connections: Connections, group: &Group) {
-        tracing::info!(listener = %self.settings.name, address = %self.address, "listening");
-        group.spawn(accept::run(self.socket, Arc::new(self.settings), intake, connections, group.clone()));
+        tracing::info!(listener = %self.settings.name, address = %self.bound, "listening");
+        let door =
+            Door { settings: self.settings, bound: self.bound, intake, connections, refusals: Refusals::default(), group: group.clone() };
+        group.spawn(accept::run(self.socket, Arc::new(door)));
     }
 }

@@ -1,4 +1,7 @@
 //! A spool that does what a test tells it to, and keeps in memory what it was given.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+pub(crate) mod log;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
