@@ -34,6 +34,7 @@ fn rewrite_header(bencher: Bencher<'_, '_>) {
         helo: Some("copier".into()),
         esmtp: true,
         login: None,
+        tls: false,
         charset: None,
         received,
     };

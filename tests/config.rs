@@ -9,8 +9,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use mailferry::clock::Clock;
 use mailferry::config::{self, Config, LoadError, Problems, RULES, SignIn, Surroundings};
-use mailferry::listener::ClientEntry;
+use mailferry::listener::{ClientEntry, Tls};
 use mailferry::message::Charset;
 use mailferry::session::{Ehlo, Quirks};
 use mailferry::tls::{TlsError, Trust};
@@ -21,7 +22,8 @@ const FOLDER: &str = "tests/bad_configs";
 const REWRITE: &str = "REWRITE_EXPECTED";
 
 fn surroundings() -> Surroundings {
-    Surroundings { hostname: "relay".to_owned(), user: rustix::process::geteuid().as_raw(), ..Surroundings::default() }
+    let now = Clock::system().now();
+    Surroundings { hostname: "relay".to_owned(), user: rustix::process::geteuid().as_raw(), now, ..Surroundings::default() }
 }
 
 fn with_variables<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Surroundings {
@@ -71,7 +73,9 @@ fn trust_nobody(trust: &Trust) -> Result<std::sync::Arc<tokio_rustls::rustls::Cl
 #[test]
 fn every_broken_configuration_is_told_in_words() {
     fs::set_permissions(format!("{FOLDER}/files/open-secret"), fs::Permissions::from_mode(0o644)).unwrap();
-    fs::set_permissions(format!("{FOLDER}/files/empty-secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    for closed in ["empty-secret", "listener-key", "another-key", "damaged-key"] {
+        fs::set_permissions(format!("{FOLDER}/files/{closed}"), fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let mut broken = BTreeSet::new();
     let mut wrong = Vec::new();
     let mut files: Vec<PathBuf> = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -94,8 +98,9 @@ fn every_broken_configuration_is_told_in_words() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // No key was renamed yet; a unit test of the reader has an invented one.
-    let missing: Vec<&&str> = RULES.iter().filter(|rule| !broken.contains(**rule) && !["RenamedKey", "Ignored"].contains(*rule)).collect();
+    // No key was renamed yet; a unit test of the reader has an invented one. The others are notices.
+    let missing: Vec<&&str> =
+        RULES.iter().filter(|rule| !broken.contains(**rule) && !["RenamedKey", "Ignored", "CertificateExpires"].contains(*rule)).collect();
     assert!(missing.is_empty(), "no file in {FOLDER} breaks {missing:?}");
 }
 
@@ -365,6 +370,40 @@ fn clients_are_read_as_they_are_written_and_every_listener_knows_them() {
     assert_eq!(*found[1], want("192.168.10.0/24", Some("shift_jis"), plain));
     assert_eq!(*found[2], want("fd00::/8", None, Quirks { lf_ends_data: true, ..plain }));
     assert_eq!(good(&config.effective()).effective(), config.effective());
+}
+
+/// A certificate that is good for so many days, and its key, in files.
+fn certificate(folder: &Path, days: i64) -> (PathBuf, PathBuf) {
+    let mut params = rcgen::CertificateParams::new(["relay.contoso.local".to_owned()]).unwrap();
+    let now = std::time::SystemTime::now();
+    params.not_before = now.into();
+    params.not_after = (now + std::time::Duration::from_secs(days as u64 * 24 * 60 * 60)).into();
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let (certificate, key) = (folder.join("relay.pem"), folder.join("relay.key"));
+    fs::write(&certificate, params.self_signed(&signing_key).unwrap().pem()).unwrap();
+    fs::write(&key, signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    (certificate, key)
+}
+
+#[test]
+fn a_listener_with_tls_has_its_certificate_ready_and_tells_when_that_will_end() {
+    for (days, told) in [(31, &[][..]), (29, &["CertificateExpires"][..])] {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = certificate(folder.path(), days);
+        let text = |tls: &str| {
+            let files = format!("certificate: {}, key: {}", certificate.display(), key.display());
+            office("").replace("{ address: 127.0.0.1:25 }", &format!("{{ address: 127.0.0.1:25, tls: {tls}, {files} }}"))
+        };
+        let config = good(&text("starttls"));
+        assert!(matches!(&config.listeners[0].tls, Tls::StartTls(made) if made.file == certificate && made.key == key));
+        assert!(config.listeners[0].policy.starttls);
+        assert_eq!(good(&config.effective()).effective(), config.effective());
+        let notices: Vec<_> = config.notices.list.iter().map(|notice| notice.rule).collect();
+        assert_eq!(notices, told);
+        let config = good(&text("implicit"));
+        assert!(matches!(config.listeners[0].tls, Tls::Implicit(_)) && !config.listeners[0].policy.starttls);
+    }
 }
 
 proptest::proptest! {

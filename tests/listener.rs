@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mailferry::clock::{Clock, Timestamp};
 use mailferry::intake::Intake;
-use mailferry::listener::{ClientEntry, Clients, Connections, Limits, Listener, Settings};
+use mailferry::listener::{ClientEntry, Clients, Connections, Limits, Listener, Settings, Tls};
 use mailferry::message::{AccountName, Charset, DisplayName, Identity, Mailbox, Repair, ReplyTo, ReversePath};
 use mailferry::senders::{Match, Rule, Senders};
 use mailferry::session::{Auth, Ehlo, Policy, Quirks};
@@ -28,12 +28,14 @@ fn settings() -> Settings {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
+        tls: Tls::None,
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1024 * 1024,
             recipients: 100,
             errors: 10,
             auth: Auth::None,
+            starttls: false,
             postmaster: None,
         }),
         clients: Clients::default(),
@@ -208,7 +210,7 @@ fn clients(charset: Option<&str>, quirks: Quirks) -> Clients {
 
 #[tokio::test]
 async fn a_client_that_is_listed_gets_what_it_needs() {
-    let quirks = Quirks { ehlo: Ehlo::Minimal, lf_ends_data: true };
+    let quirks = Quirks { ehlo: Ehlo::Minimal, lf_ends_data: true, ..Quirks::default() };
     let relay = Relay::start(Settings { clients: clients(Some("shift_jis"), quirks), ..settings() });
     let mut device = relay.connect().await;
     device.send("EHLO plc\nMAIL FROM:<scan@printer>\nRCPT TO:<a@b.example>\nDATA\nSubject: x\n\n..hi\n.\nQUIT\n").await;
@@ -486,7 +488,7 @@ async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
         [
             r#" INFO refused command client=127.0.0.1 listener=127.0.0.1:25 reply=553 5.1.3 "<admin?[0m>" is no mail address: each recipient is written as name@domain"#,
             r#" INFO accepted entry=000000000001 client=127.0.0.1 listener=127.0.0.1:25 helo="\u{1b}[31mred" from=\u{1b}]0;title rule=1 send_as=scanner@contoso.com account=office recipients=2 to=a@b.example, c@d.example size=6 repaired="bare-lf, no-separator""#,
-            r#" WARN refused client client=127.0.0.1 listener="127.0.0.1:25" reason=the client speaks TLS on a listener without TLS remedy="turn TLS/SSL off in the mail settings of the device""#,
+            r#" WARN refused client client=127.0.0.1 listener="127.0.0.1:25" reason=the client speaks TLS on a listener without TLS remedy="turn TLS/SSL off in the mail settings of the device, or set `tls: implicit` with a certificate on this listener""#,
         ]
     );
 }

@@ -35,6 +35,7 @@ fn origin(choices: u8, helo: &[u8]) -> Origin {
         helo: (!helo.is_empty()).then(|| String::from_utf8_lossy(helo).into_owned()),
         esmtp: choices & 2 == 0,
         login: (choices & 4 != 0).then(|| "user".into()),
+        tls: false,
         charset: None,
         received: RECEIVED,
     }

@@ -14,7 +14,7 @@ use super::yaml::Key;
 /// Keys of a client.
 pub(super) const KEYS: &[&str] = &["charset", "quirks"];
 /// Keys of `quirks`.
-pub(super) const QUIRK_KEYS: &[&str] = &["ehlo", "lf_ends_data"];
+pub(super) const QUIRK_KEYS: &[&str] = &["ehlo", "lf_ends_data", "starttls"];
 
 /// How EHLO may be answered.
 pub(super) const EHLO: [(&str, Ehlo); 3] = [("full", Ehlo::Full), ("minimal", Ehlo::Minimal), ("off", Ehlo::Off)];
@@ -49,6 +49,7 @@ fn read_needs(reader: &Reader<'_>, field: &Field<'_>) -> (Option<Charset>, Quirk
     let quirks = Quirks {
         ehlo: section.or("ehlo", otherwise.ehlo, |field| field.choice(reader, &EHLO)),
         lf_ends_data: section.or("lf_ends_data", otherwise.lf_ends_data, |field| field.choice(reader, &YES_OR_NO)),
+        starttls: section.or("starttls", otherwise.starttls, |field| field.choice(reader, &YES_OR_NO)),
     };
     (charset, quirks)
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::listener::ClientEntry;
+use crate::listener::{Certificate, ClientEntry, Tls};
 use crate::message::{DisplayName, ReplyTo};
 use crate::senders::Rule;
 use crate::session::Auth;
@@ -112,9 +112,19 @@ fn write_listener(lines: &mut Lines, listener: &listener::Settings) {
             lines.key("allow", flow(&listener.allow));
         }
         lines.key("auth", auth);
-        lines.key("tls", "none");
+        match &listener.tls {
+            Tls::None => lines.key("tls", "none"),
+            Tls::StartTls(certificate) => write_certificate(lines, "starttls", certificate),
+            Tls::Implicit(certificate) => write_certificate(lines, "implicit", certificate),
+        }
         lines.key("delivery", "queued");
     });
+}
+
+fn write_certificate(lines: &mut Lines, tls: &str, certificate: &Certificate) {
+    lines.key("tls", tls);
+    lines.key("certificate", quoted(certificate.file.display()));
+    lines.key("key", quoted(certificate.key.display()));
 }
 
 fn write_account(lines: &mut Lines, account: &Account) {
@@ -231,6 +241,7 @@ fn write_client(lines: &mut Lines, entry: &ClientEntry) {
         lines.under("quirks", |lines| {
             lines.key("ehlo", word(&EHLO, &entry.quirks.ehlo));
             lines.key("lf_ends_data", entry.quirks.lf_ends_data);
+            lines.key("starttls", entry.quirks.starttls);
         });
     });
 }

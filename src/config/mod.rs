@@ -10,6 +10,7 @@
 mod account;
 mod accounts;
 mod address;
+mod certificates;
 mod clients;
 mod effective;
 mod find;

@@ -146,6 +146,28 @@ rules! {
         format!("the secret cannot be used: {why}"),
         "put the secret there, and nothing else; one line end behind it does no harm";
 
+    // ---- Certificates of listeners.
+
+    CertificateUnusable { why: String } =>
+        why.as_str(),
+        "write the server's own certificate there in PEM form, and behind it those between it and its authority";
+    KeyUnusable { why: String } =>
+        why.as_str(),
+        "write the private key there in PEM form, without a password: openssl pkey -in KEY -out relay.key";
+    NotAPair { why: String, certificate: PathBuf, key: PathBuf } =>
+        why.as_str(),
+        format!("these must print the same:\nopenssl x509 -noout -pubkey -in {}\nopenssl pkey -pubout -in {}", shell(certificate), shell(key));
+    CertificateExpired { path: PathBuf, on: String } =>
+        format!("a certificate in {} expired on {on}", quoted(&path.to_string_lossy())),
+        "renew it, or set `tls: none` until that is done";
+    CertificateNotYet { path: PathBuf, until: String } =>
+        format!("a certificate in {} is good only from {until} on", quoted(&path.to_string_lossy())),
+        "set the clock of this machine right, or wait";
+    /// A notice.
+    CertificateExpires { path: PathBuf, on: String } =>
+        format!("a certificate in {} expires on {on}", quoted(&path.to_string_lossy())),
+        "renew it before, and restart the relay";
+
     // ---- Environment.
 
     VariableIndex { index: String, length: usize } =>

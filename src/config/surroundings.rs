@@ -1,4 +1,4 @@
-//! What the configuration takes from outside its text: the environment, files, the host's name.
+//! What the configuration takes from outside its text: the environment, files, the host's name, the time.
 //!
 //! It is handed to the reader, so that a test brings its own and nothing reads the process's state elsewhere.
 
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use crate::clock::{Clock, Timestamp};
+
 /// The process's surroundings, or a test's.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -20,6 +22,8 @@ pub struct Surroundings {
     pub hostname: String,
     /// The user who runs the program: a file of another's is judged by what *we* need to read it.
     pub user: u32,
+    /// The time, against which certificates are held.
+    pub now: Timestamp,
     /// Where a configuration is looked for when none is named.
     pub places: Vec<PathBuf>,
 }
@@ -39,6 +43,7 @@ impl Surroundings {
             variables: std::env::vars_os().collect(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             user: rustix::process::geteuid().as_raw(),
+            now: Clock::system().now(),
             places: vec!["mailferry.yaml".into(), "/etc/mailferry/mailferry.yaml".into()],
         }
     }

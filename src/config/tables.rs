@@ -25,8 +25,6 @@ pub(super) const LATER: &[Later] = &[
     Later { path: "clients.*.messages_per_minute", harmless: true, instead: "an account's limit counts for all its devices together" },
     Later { path: "domains", harmless: true, instead: "every recipient counts the same" },
     Later { path: "operator", harmless: true, instead: "the log and `mailferry queue list` tell of mail that does not arrive" },
-    Later { path: "listeners[].certificate", harmless: false, instead: "remove it; devices reach this listener without TLS" },
-    Later { path: "listeners[].key", harmless: false, instead: "remove it; devices reach this listener without TLS" },
     Later { path: "accounts.*.auth.certificate", harmless: false, instead: "set `client_secret`" },
     Later { path: "accounts.*.auth.key", harmless: false, instead: "set `client_secret`" },
     Later { path: "accounts.*.auth.managed_identity", harmless: false, instead: "set `client_secret`" },

@@ -113,7 +113,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::listener::{Clients, Limits};
+    use crate::listener::{Clients, Limits, Tls};
     use crate::session::Policy;
 
     fn settings(address: &str, allow: &[&str], auth: Auth) -> Settings {
@@ -121,12 +121,14 @@ mod tests {
             address: address.parse::<SocketAddr>().unwrap().into(),
             name: address.into(),
             allow: allow.iter().map(|network| network.parse().unwrap()).collect(),
+            tls: Tls::None,
             policy: Arc::new(Policy {
                 hostname: "relay.example".into(),
                 message_size: 1,
                 recipients: 1,
                 errors: 1,
                 auth,
+                starttls: false,
                 postmaster: None,
             }),
             clients: Clients::default(),

@@ -45,6 +45,12 @@ impl Clients {
     }
 }
 
+/// The entry that gives this client one quirk, as a person would write it; local programs have no entries.
+pub(super) fn entry_with(client: Client, quirk: &str) -> Option<String> {
+    // Quotes, for the colons of IPv6.
+    client.address().map(|address| format!("clients: {{ \"{address}\": {{ quirks: {{ {quirk} }} }} }}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

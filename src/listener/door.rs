@@ -31,7 +31,7 @@ impl Door {
     pub(super) fn log_refused_client(&self, client: Client, why: End) {
         let Some(suppressed) = self.refusals.tell(client, why, Instant::now()) else { return };
         let suppressed = (suppressed > 0).then_some(suppressed);
-        tracing::warn!(%client, listener = self.settings.name.as_str(), reason = %why, remedy = why.remedy(), suppressed, "refused client");
+        tracing::warn!(%client, listener = self.settings.name.as_str(), reason = %why, remedy = why.remedy(client), suppressed, "refused client");
     }
 }
 

@@ -1,7 +1,8 @@
 //! Accepts connections and moves bytes between socket and session.
 //!
 //! What is said is the session's affair, what becomes of a message is `intake`'s; here are sockets, buffers,
-//! waits and limits. `accept` decides who may talk, `serve` carries one conversation, `receive` one message.
+//! waits and limits. `accept` decides who may talk, `serve` carries one conversation, `receive` one message, `handshake`
+//! puts TLS on.
 //! Invariants:
 //! - Waiting can be interrupted by a limit, and between commands by a request to stop; storing never.
 //! - A message whose end has arrived is stored, whether or not the device still listens.
@@ -15,16 +16,19 @@ mod connection;
 mod door;
 mod end;
 mod foreign;
+mod handshake;
 mod receive;
 mod refusals;
 mod serve;
 mod socket;
 mod stream;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::intake::Intake;
 use crate::session::{Auth, Policy};
@@ -46,6 +50,8 @@ pub struct Settings {
     pub name: String,
     /// Who may connect; loopback addresses may where the listener itself is on loopback, and when the list is empty with `auth: users` everybody.
     pub allow: Vec<IpNet>,
+    /// Whether and when TLS begins.
+    pub tls: Tls,
     /// What sessions offer and allow.
     pub policy: Arc<Policy>,
     /// What single clients need; the same for all listeners.
@@ -59,6 +65,28 @@ impl Settings {
     pub fn says_who_may_send(&self) -> bool {
         !self.allow.is_empty() || matches!(self.policy.auth, Auth::Users(_))
     }
+}
+
+/// Whether and when TLS begins.
+#[derive(Clone, Debug)]
+pub enum Tls {
+    /// Never.
+    None,
+    /// When a client says STARTTLS; the policy offers it.
+    StartTls(Certificate),
+    /// With the first octet.
+    Implicit(Certificate),
+}
+
+/// A listener's certificate, ready to be shown.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// The file of its key.
+    pub key: PathBuf,
+    /// What was made of both.
+    pub server: Arc<ServerConfig>,
 }
 
 /// What a listener allows, apart from what is said.

@@ -13,6 +13,7 @@ use crate::message::{Client, Envelope, Mailbox, Origin};
 use crate::session::{self, Farewell, Receiving, Session};
 use crate::smtp::ContentReader;
 
+use super::clients::entry_with;
 use super::door::Talk;
 use super::end::End;
 
@@ -133,6 +134,7 @@ fn origin(talk: &Talk, receiving: &Receiving) -> Origin {
         helo: introduction.helo.clone(),
         esmtp: introduction.esmtp,
         login: introduction.login.clone(),
+        tls: introduction.tls,
         charset: talk.charset,
         received: talk.door.intake.clock().now(),
     }
@@ -145,6 +147,7 @@ fn log_accepted(talk: &Talk, receiving: &Receiving, accepted: &Accepted) {
         client = %talk.client,
         listener = %talk.door.settings.name,
         helo = receiving.introduction().helo.as_deref(),
+        tls = receiving.introduction().tls.then_some(true),
         from = %sender.as_str().escape_debug(),
         // Counted from one, as people count the rules in a file.
         rule = accepted.rule + 1,
@@ -175,7 +178,7 @@ fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
 fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
     let remedy = match end {
         End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => Some(remedy_for_bare_lf(talk.client)),
-        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) => None,
+        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) | End::Handshake(_) => None,
     };
     tracing::warn!(
         client = %talk.client, listener = %talk.door.settings.name, octets = arrival.size, reason = %end, remedy,
@@ -185,11 +188,8 @@ fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
 
 fn remedy_for_bare_lf(client: Client) -> String {
     let mut remedy = "the device ended its message with LF . LF, and only CRLF . CRLF ends one: set its line ends to CRLF".to_owned();
-    if let Some(address) = client.address() {
-        let _ = write!(
-            remedy,
-            "; if that cannot be, add to the configuration: clients: {{ \"{address}\": {{ quirks: {{ lf_ends_data: true }} }} }}"
-        );
+    if let Some(entry) = entry_with(client, "lf_ends_data: true") {
+        let _ = write!(remedy, "; if that cannot be, add to the configuration: {entry}");
     }
     remedy
 }

@@ -18,6 +18,9 @@ pub struct Origin {
     pub esmtp: bool,
     /// The name it signed in with, when it did.
     pub login: Option<String>,
+    /// Whether the message came over TLS.
+    #[serde(default)]
+    pub tls: bool,
     /// The charset it writes when it does not say which, as the configuration has it for this client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charset: Option<Charset>,

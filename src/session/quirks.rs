@@ -1,13 +1,21 @@
 //! What single clients need because their software can do no better.
 
 /// In what a conversation departs from the listener's policy. The default departs in nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// How EHLO is answered.
     pub ehlo: Ehlo,
     /// The client writes LF where CRLF belongs, at the end of its messages too. Whoever can put text into a message of such a
     /// client can end it early and begin another.
     pub lf_ends_data: bool,
+    /// STARTTLS is offered where the policy offers it. Without: for clients that take up the offer and then fail.
+    pub starttls: bool,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self { ehlo: Ehlo::Full, lf_ends_data: false, starttls: true }
+    }
 }
 
 /// How EHLO is answered.
