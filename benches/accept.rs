@@ -105,6 +105,8 @@ fn listen(spool: Arc<dyn Spool>, group: &Group) -> SocketAddr {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
+        proxy: Vec::new(),
+        hiding_places: Vec::new(),
         tls: Tls::None,
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),

@@ -28,6 +28,8 @@ fn settings() -> Settings {
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
         name: "127.0.0.1:25".into(),
         allow: Vec::new(),
+        proxy: Vec::new(),
+        hiding_places: Vec::new(),
         tls: Tls::None,
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),

@@ -63,6 +63,8 @@ impl Relay {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
             name: "127.0.0.1:25".into(),
             allow: Vec::new(),
+            proxy: Vec::new(),
+            hiding_places: Vec::new(),
             tls,
             policy: Arc::new(policy),
             clients,

@@ -33,6 +33,8 @@ fn settings(address: Address) -> Settings {
         name: address.to_string(),
         address,
         allow: Vec::new(),
+        proxy: Vec::new(),
+        hiding_places: Vec::new(),
         tls: Tls::None,
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
@@ -312,4 +314,162 @@ async fn an_inherited_socket_must_say_who_may_send_when_others_reach_it() {
     stream.read_exact(&mut code).await.unwrap();
     assert_eq!(&code, b"220 ");
     process.kill();
+}
+
+// ------------------------------------------------------------------------------------------------------------- behind a proxy
+
+/// A listener for which this machine is a trusted proxy.
+fn behind_a_proxy(allow: &[&str]) -> Settings {
+    let allow = allow.iter().map(|network| network.parse().unwrap()).collect();
+    Settings { allow, proxy: vec!["127.0.0.0/8".parse().unwrap()], ..on("127.0.0.1:0") }
+}
+
+fn version_2(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(addresses.len()).unwrap().to_be_bytes();
+    [b"\r\n\r\n\0\r\nQUIT\n", &[0x20 | command, family][..], &length, addresses].concat()
+}
+
+const VERSION_1: &[u8] = b"PROXY TCP4 192.168.10.21 10.0.0.5 56324 25\r\n";
+const NOT_ALLOWED: &str = "554 5.7.1 Your address may not send mail here: ask for it to be added to `allow`\r\n";
+
+#[tokio::test]
+async fn the_client_is_who_the_proxy_says() {
+    let with_extensions = [&[192, 168, 10, 21, 10, 0, 0, 5, 220, 4, 0, 25][..], b"\x03\0\x04\xde\xad\xbe\xef\x05\0\x02id"].concat();
+    let v6 = [&[0xfd][..], &[0; 14], &[0x21], &[0xfd], &[0; 14], &[0x05], &[220, 4, 0, 25]].concat();
+    let mapped = b"PROXY TCP6 ::ffff:192.168.10.21 ::ffff:10.0.0.5 56324 25\r\n".to_vec();
+    for (header, client) in [
+        (VERSION_1.to_vec(), "192.168.10.21"),
+        (mapped, "192.168.10.21"),
+        (version_2(1, 0x11, &with_extensions), "192.168.10.21"),
+        (version_2(1, 0x21, &v6), "fd00::21"),
+        (version_2(1, 0x31, &[0; 216]), "127.0.0.1"),
+        (version_2(0, 0x00, b""), "127.0.0.1"),
+        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
+    ] {
+        let relay = Relay::start([behind_a_proxy(&["192.168.10.0/24", "fd00::/8"])]);
+        // Header and commands in one segment.
+        let said = converse(relay.connect(Ipv4Addr::LOCALHOST).await, [&header, MESSAGE.as_bytes()].concat()).await;
+        assert_eq!(said, ANSWERS, "{header:?}");
+        assert_eq!(relay.spool.stored()[0].origin.client.to_string(), client);
+        assert!(logged().pop().unwrap().contains(&format!("accepted entry=000000000001 client={client} ")));
+    }
+}
+
+#[tokio::test]
+async fn a_header_may_come_octet_by_octet_and_nothing_is_said_before() {
+    let relay = Relay::start([behind_a_proxy(&["192.168.10.0/24"])]);
+    for header in [VERSION_1.to_vec(), version_2(1, 0x11, &[192, 168, 10, 21, 10, 0, 0, 5, 220, 4, 0, 25])] {
+        let mut stream = relay.connect(Ipv4Addr::LOCALHOST).await;
+        stream.set_nodelay(true).unwrap();
+        for octet in &header {
+            assert_eq!(stream.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+            stream.write_all(&[*octet]).await.unwrap();
+            // Gives the other side the chance to see each octet alone; the result may not depend on it.
+            tokio::task::yield_now().await;
+        }
+        greeting(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn a_proxied_client_is_judged_like_any_other() {
+    let relay = Relay::start([behind_a_proxy(&["10.0.0.0/8"])]);
+    assert_eq!(converse(relay.connect(Ipv4Addr::LOCALHOST).await, VERSION_1).await, NOT_ALLOWED);
+    assert!(logged().pop().unwrap().contains("refused client client=192.168.10.21 "), "{:?}", logged());
+
+    // That the listener is on loopback says something of the proxy, not of who is behind it.
+    let relay = Relay::start([behind_a_proxy(&[])]);
+    assert_eq!(converse(relay.connect(Ipv4Addr::LOCALHOST).await, VERSION_1).await, NOT_ALLOWED);
+
+    let limits = Limits { connections_per_client: 1, ..on("127.0.0.1:0").limits };
+    let relay = Relay::start([Settings { limits, ..behind_a_proxy(&["192.168.10.0/24"]) }]);
+    let mut first = relay.connect(Ipv4Addr::LOCALHOST).await;
+    first.write_all(VERSION_1).await.unwrap();
+    greeting(&mut first).await;
+    let second = converse(relay.connect(Ipv4Addr::LOCALHOST).await, VERSION_1).await;
+    assert_eq!(second, "421 4.7.0 Too many connections from your address: try again later\r\n");
+    let mut other = relay.connect(Ipv4Addr::LOCALHOST).await;
+    other.write_all(b"PROXY TCP4 192.168.10.22 10.0.0.5 56324 25\r\n").await.unwrap();
+    greeting(&mut other).await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_say_is_not_served() {
+    let relay = Relay::start([behind_a_proxy(&["127.0.0.0/8"])]);
+    let too_long = version_2(1, 0x11, &[0; 600]);
+    for (octets, reason) in [
+        (&b"EHLO app\r\n"[..], "the proxy did not begin with a PROXY header"),
+        (b"PROXY TCP4 here there 1 25\r\n", "the proxy's PROXY header is malformed"),
+        (
+            b"PROXY UNKNOWN but it goes on and on and on and on and on and on and on and on and on and on and on and on and on",
+            "the proxy's PROXY header is too long",
+        ),
+        (&too_long, "the proxy's PROXY header is too long"),
+    ] {
+        let mut stream = relay.connect(Ipv4Addr::LOCALHOST).await;
+        stream.write_all(octets).await.unwrap();
+        let mut said = Vec::new();
+        // What was not read makes the kernel reset the connection.
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut said)).await.expect("the connection stays open");
+        assert_eq!(said, b"");
+        if octets != too_long {
+            let line = logged().pop().unwrap();
+            assert!(line.contains(&format!("refused client client=127.0.0.1 listener=\"127.0.0.1:0\" reason={reason} remedy=")), "{line}");
+        }
+    }
+    let lines = logged().len();
+    let mut stream = relay.connect(Ipv4Addr::LOCALHOST).await;
+    stream.shutdown().await.unwrap();
+    assert_eq!(converse(stream, "").await, "");
+    assert_eq!(logged().len(), lines, "a check of the port is nothing to tell of");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_says_nothing_is_not_waited_for() {
+    let relay = Relay::start([behind_a_proxy(&[])]);
+    assert_eq!(converse(relay.connect(Ipv4Addr::LOCALHOST).await, "PROXY").await, "");
+    let line = logged().pop().unwrap();
+    assert!(line.contains("reason=the proxy sent no PROXY header in time remedy=\"turn PROXY headers on at the proxy"), "{line}");
+}
+
+#[tokio::test]
+async fn nobody_else_may_claim_to_be_a_proxy() {
+    let relay = Relay::start([Settings { proxy: vec!["10.0.0.5/32".parse().unwrap()], ..on("127.0.0.1:0") }]);
+    let said = converse(relay.connect(Ipv4Addr::LOCALHOST).await, version_2(0, 0, b"")).await;
+    assert_eq!(said, GREETING);
+    assert!(
+        logged().pop().unwrap().contains("reason=the client sends a PROXY header remedy=\"a proxy whose word counts stands under `proxy`")
+    );
+    let said = converse(relay.connect(Ipv4Addr::LOCALHOST).await, [VERSION_1, b"QUIT\r\n"].concat()).await;
+    assert!(said.starts_with(&format!("{GREETING}5")), "{said}");
+}
+
+// ------------------------------------------------------------------------------------------------------------- in a container
+
+#[tokio::test]
+async fn a_gateway_that_hides_every_client_is_told_of_once() {
+    let everywhere = Settings { allow: vec!["192.168.10.0/24".parse().unwrap()], ..on("0.0.0.0:0") };
+    // Loopback tells nothing, so another address of this machine has to play the gateway.
+    let Some(gateway) = own_address() else { return };
+    let relay = Relay::start([Settings { hiding_places: vec![gateway], ..everywhere }]);
+    for count in 1..=25 {
+        assert_eq!(converse(relay.connect(gateway).await, "").await, NOT_ALLOWED);
+        let told = logged().iter().filter(|line| line.contains("every client has the address of this container's gateway")).count();
+        assert_eq!(told, usize::from(count >= 20), "after {count} connections");
+    }
+}
+
+/// An address of this machine that is not loopback. Nothing is sent to find it out, and what is sent to it stays here.
+#[expect(clippy::print_stderr, reason = "whoever reads the results must know what they do not cover")]
+fn own_address() -> Option<std::net::IpAddr> {
+    let route = || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    };
+    let address = route().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified());
+    if address.is_none() {
+        eprintln!("not tested: this machine has no address but loopback");
+    }
+    address
 }

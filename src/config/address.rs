@@ -26,7 +26,7 @@ pub(super) fn read<'s, 't>(reader: &Reader<'_>, section: &'s Section<'t>) -> Opt
     };
     match &address {
         Address::Unix(_) => {
-            section.useless(reader, &["allow"], "whoever comes through a Unix socket has no address; `mode` says who may");
+            section.useless(reader, &["allow", "proxy"], "whoever comes through a Unix socket has no address; `mode` says who may");
         }
         Address::Network(_) | Address::Inherited(_) => {
             section.useless(reader, &["mode"], "only a socket that the relay makes itself in the file system (`unix:PATH`) has a mode");

@@ -110,6 +110,7 @@ fn write_listener(lines: &mut Lines, listener: &listener::Settings) {
             lines.key("mode", format!("{:04o}", file.mode));
         } else {
             lines.key("allow", flow(&listener.allow));
+            lines.key("proxy", flow(&listener.proxy));
         }
         lines.key("auth", auth);
         match &listener.tls {

@@ -20,7 +20,7 @@ use super::rule::Rule;
 use super::secrets;
 
 /// Keys of a listener.
-pub(super) const KEYS: &[&str] = &["address", "mode", "allow", "auth", "tls", "certificate", "key", "delivery"];
+pub(super) const KEYS: &[&str] = &["address", "mode", "allow", "proxy", "auth", "tls", "certificate", "key", "delivery"];
 
 /// Password hashes by name.
 pub(super) type Users = Arc<HashMap<String, String>>;
@@ -53,6 +53,7 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
     read_later(reader, &section);
     let auth = section.or("auth", Auth::None, |field| read_auth(reader, field, common));
     let allow = read_allow(reader, &section, &auth);
+    let proxy = read_proxy(reader, &section);
     let (address, field) = address::read(reader, &section)?;
     note_if_taken(reader, field, &address, taken);
     taken.push((address.clone(), format!("`{}`", member.path)));
@@ -61,6 +62,9 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
     if reachable && section.get("allow").is_none_or(Field::is_empty) && !demands_login {
         field.note(reader, Rule::OpenListener { address: address.to_string() });
     }
+    let only_local =
+        address.network().is_some_and(|address| address.ip().to_canonical().is_loopback()) || matches!(address, Address::Unix(_));
+    let hiding_places = if only_local || demands_login { Vec::new() } else { see_container(reader, &section, &allow) };
     let tls = certificates::read_tls(reader, &section);
     let policy = Policy {
         hostname: common.hostname.clone(),
@@ -76,6 +80,8 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
         address,
         name: field.text(reader)?.to_owned(),
         allow,
+        proxy,
+        hiding_places,
         tls,
         policy: Arc::new(policy),
         clients: common.clients.clone(),
@@ -116,8 +122,28 @@ fn read_allow(reader: &Reader<'_>, section: &Section<'_>, auth: &Auth) -> Vec<Ip
     let Some(field) = section.get("allow") else { return Vec::new() };
     let nets = networks_of(reader, field);
     // A login protects as well as a list does; anything else would relay for strangers.
-    if let (Auth::None | Auth::AcceptAny, Some((addresses, most))) = (auth, networks::too_wide(&nets)) {
+    if let (Auth::None | Auth::AcceptAny, Some((addresses, most))) = (auth, networks::too_wide(&nets, &networks::CLIENTS)) {
         field.note(reader, Rule::AllowTooWide { addresses, most });
+    }
+    nets
+}
+
+/// In a container: tells when the list lets in whoever is behind the gateway, and gives the addresses that the listener is to look out for.
+fn see_container(reader: &Reader<'_>, section: &Section<'_>, allow: &[IpNet]) -> Vec<IpAddr> {
+    let network = &reader.surroundings.network;
+    if let (Some(field), Some((listed, gateway))) = (section.get("allow"), network.lets_everybody_in(allow)) {
+        let rule = Rule::GatewayAllowed { network: listed.to_string(), gateway: gateway.to_string() };
+        reader.tell(&field.node.place, &field.path, rule);
+    }
+    network.hiding_places(allow)
+}
+
+/// The proxies whose word is taken for where a client is.
+fn read_proxy(reader: &Reader<'_>, section: &Section<'_>) -> Vec<IpNet> {
+    let Some(field) = section.get("proxy") else { return Vec::new() };
+    let nets = networks_of(reader, field);
+    if let Some((addresses, most)) = networks::too_wide(&nets, &networks::PROXIES) {
+        field.note(reader, Rule::ProxyTooWide { addresses, most });
     }
     nets
 }

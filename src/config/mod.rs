@@ -12,6 +12,7 @@ mod accounts;
 mod address;
 mod certificates;
 mod clients;
+mod container;
 mod effective;
 mod find;
 mod general;
@@ -43,6 +44,7 @@ use crate::spool;
 use crate::upstream;
 
 pub use account::{Account, Application, MakeClient, Roots, SignIn};
+pub use container::Network;
 pub use find::{LoadError, load};
 pub use general::{Log, LogFormat};
 pub use problem::{Place, Problem, Problems};

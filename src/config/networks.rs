@@ -4,10 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Public IPv4 addresses that a list may hold: a /8.
-const MOST_V4: u128 = 1 << 24;
-/// Public IPv6 addresses that a list may hold: a /16.
-const MOST_V6: u128 = 1 << 112;
+/// How many public addresses a list may hold.
+pub(super) struct Width {
+    v4: u128,
+    v6: u128,
+    words: [&'static str; 2],
+}
+
+/// Who may send: at most a /8 and a /16.
+pub(super) const CLIENTS: Width = Width { v4: 1 << 24, v6: 1 << 112, words: ["a /8 of IPv4", "a /16 of IPv6"] };
+/// Who may say where a client is: proxies have few addresses, and each of them could claim to be anybody.
+pub(super) const PROXIES: Width = Width { v4: 1 << 8, v6: 1 << 80, words: ["a /24 of IPv4", "a /48 of IPv6"] };
 
 /// An address or a network. IPv4 in IPv6 form (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2) is read as the IPv4 it is,
 /// for so clients are judged too.
@@ -31,7 +38,7 @@ fn as_v4(net: IpNet) -> Result<IpNet, String> {
 }
 
 /// How many public addresses the union of `nets` holds, and of which allowance that is too many; `None` when it is fine.
-pub(super) fn too_wide(nets: &[IpNet]) -> Option<(String, &'static str)> {
+pub(super) fn too_wide(nets: &[IpNet], most: &Width) -> Option<(String, &'static str)> {
     let (mut v4, mut v6) = (0, 0_u128);
     // Aggregated, no two overlap: many small networks count like the large one they make up.
     for net in IpNet::aggregate(&nets.to_vec()) {
@@ -40,10 +47,10 @@ pub(super) fn too_wide(nets: &[IpNet]) -> Option<(String, &'static str)> {
             IpNet::V6(net) => v6 = v6.saturating_add(public(size(128, net.prefix_len()), net.into(), &PRIVATE_V6.map(IpNet::from))),
         }
     }
-    if v4 > MOST_V4 {
-        Some((v4.to_string(), "a /8 of IPv4"))
-    } else if v6 > MOST_V6 {
-        Some((format!("about 2^{}", v6.ilog2()), "a /16 of IPv6"))
+    if v4 > most.v4 {
+        Some((v4.to_string(), most.words[0]))
+    } else if v6 > most.v6 {
+        Some((format!("about 2^{}", v6.ilog2()), most.words[1]))
     } else {
         None
     }
@@ -98,7 +105,7 @@ mod tests {
             &["2001::/16"],
             &["8.0.0.0/8", "2001::/16"],
         ] {
-            assert_eq!(too_wide(&nets(fine)), None, "{fine:?}");
+            assert_eq!(too_wide(&nets(fine), &CLIENTS), None, "{fine:?}");
         }
         for wide in [
             &["0.0.0.0/0"][..],
@@ -109,21 +116,33 @@ mod tests {
             &["::/1", "8000::/1"],
             &["2001::/16", "2002::1"],
         ] {
-            assert!(too_wide(&nets(wide)).is_some(), "{wide:?}");
+            assert!(too_wide(&nets(wide), &CLIENTS).is_some(), "{wide:?}");
         }
         // A /8 of public addresses beside a private half: 10/8 within 10/7 does not count.
-        assert_eq!(too_wide(&nets(&["10.0.0.0/7"])), None);
+        assert_eq!(too_wide(&nets(&["10.0.0.0/7"]), &CLIENTS), None);
         assert_eq!(
-            too_wide(&nets(&["0.0.0.0/0"])).unwrap().0,
+            too_wide(&nets(&["0.0.0.0/0"]), &CLIENTS).unwrap().0,
             (1_u64 << 32).checked_sub(16_777_216 * 2 + 1_048_576 + 4_194_304 + 65_536 * 2).unwrap().to_string()
         );
+    }
+
+    #[test]
+    fn proxies_are_few() {
+        for (list, wide) in [
+            (&["10.0.0.0/8", "203.0.113.0/24", "fd00::/8", "2001:db8::/48"][..], false),
+            (&["203.0.113.0/24", "198.51.100.7"], true),
+            (&["2001:db8::/47"], true),
+            (&["0.0.0.0/0"], true),
+        ] {
+            assert_eq!(too_wide(&nets(list), &PROXIES).is_some(), wide, "{list:?}");
+        }
     }
 
     #[test]
     fn many_small_networks_do_not_hide_a_large_one() {
         let list: Vec<IpNet> =
             (0..=255_u8).flat_map(|a| [(a, 0), (a, 128)]).map(|(a, b)| Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), 9).into()).collect();
-        assert!(too_wide(&list).is_some());
+        assert!(too_wide(&list, &CLIENTS).is_some());
     }
 
     #[test]

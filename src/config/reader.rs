@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Keeps what a person should know although nothing is wrong.
-    fn tell(&self, place: &Place, path: &str, rule: Rule) {
+    pub(super) fn tell(&self, place: &Place, path: &str, rule: Rule) {
         self.notices.borrow_mut().push(Problem::new(place.clone(), path, rule));
     }
 

@@ -208,6 +208,13 @@ rules! {
     ClientTwice { other: String } =>
         format!("{} means the same clients", quoted(other)),
         "make one entry of the two";
+    ProxyTooWide { addresses: String, most: &'static str } =>
+        format!("these networks hold {addresses} public addresses, more than {most}: each of them could claim to be any client"),
+        "list the addresses of the proxies alone, as in 10.0.0.5";
+    /// In a container; nothing is wrong with the text.
+    GatewayAllowed { network: String, gateway: String } =>
+        format!("{network} holds this container's gateway, {gateway}: where the container's engine hides clients behind it, everybody who reaches the port may send"),
+        format!("{SEE_DEVICES}; or, if everything behind the gateway may send, list {gateway} itself");
     NoUsers =>
         "this listener demands a login, and there are no users",
         "add: users: { copier: \"$argon2id$…\" }, at the top level";
@@ -282,6 +289,10 @@ rules! {
         format!("this cannot serve as roots of trust: {why}"),
         "give a file with the private roots' certificates in PEM form, readable for the user who runs mailferry";
 }
+
+/// How a container gets to see its clients' addresses, or can do without.
+const SEE_DEVICES: &str = "use the host's network (docker run --network host; Kubernetes: externalTrafficPolicy: Local), put a proxy in front and list it under `proxy`, \
+                           or demand a login: auth: users";
 
 /// Characters of a found value that are shown.
 const SHOWN: usize = 60;

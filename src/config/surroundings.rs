@@ -1,4 +1,4 @@
-//! What the configuration takes from outside its text: the environment, files, the host's name, the time.
+//! What the configuration takes from outside its text: the environment, files, the host's name and network, the time.
 //!
 //! It is handed to the reader, so that a test brings its own and nothing reads the process's state elsewhere.
 
@@ -13,6 +13,8 @@ use rustix::fs::OFlags;
 
 use crate::clock::{Clock, Timestamp};
 
+use super::container::Network;
+
 /// The process's surroundings, or a test's.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
@@ -24,6 +26,8 @@ pub struct Surroundings {
     pub user: u32,
     /// The time, against which certificates are held.
     pub now: Timestamp,
+    /// What can be seen of the network.
+    pub network: Network,
     /// Where a configuration is looked for when none is named.
     pub places: Vec<PathBuf>,
 }
@@ -39,8 +43,10 @@ pub(super) struct FileRead {
 impl Surroundings {
     /// Those of this process.
     pub fn system() -> Self {
+        let variables = std::env::vars_os().collect();
         Self {
-            variables: std::env::vars_os().collect(),
+            network: Network::system(&variables),
+            variables,
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             user: rustix::process::geteuid().as_raw(),
             now: Clock::system().now(),

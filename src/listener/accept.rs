@@ -14,6 +14,7 @@ use super::admission::allowed;
 use super::connection::Connection;
 use super::door::Door;
 use super::end::End;
+use super::proxy;
 use super::serve;
 use super::socket::{Accepted, accept};
 use super::stream::Stream;
@@ -71,10 +72,44 @@ impl Door {
 
     fn receive(self: &Arc<Self>, accepted: Accepted, place: OwnedSemaphorePermit) {
         let Accepted { stream, client } = accepted;
+        let by_proxy = client.address().is_some_and(|peer| self.settings.proxy.iter().any(|network| network.contains(&peer)));
+        if by_proxy {
+            self.group.spawn(Arc::clone(self).receive_from_proxy(stream, client, place));
+            return;
+        }
+        self.watch_for_a_gateway(client);
         if allowed(&self.settings, &self.bound, client) {
             self.admit(stream, client, place);
         } else {
             self.turn_away(stream, client, place, Farewell::NotAllowed);
+        }
+    }
+
+    /// Hears from a proxy who its client is, and treats that client as if it had come by itself. The proxy needs no entry in
+    /// `allow`; when it comes on its own behalf, it is served.
+    async fn receive_from_proxy(self: Arc<Self>, mut stream: Stream, proxy: Client, place: OwnedSemaphorePermit) {
+        let heard = tokio::select! {
+            biased;
+            () = self.group.stopping() => return,
+            heard = proxy::hear(&mut stream) => heard,
+        };
+        match heard {
+            Ok(proxy::Source::Client(address)) => {
+                let client = Client::from(address);
+                tracing::debug!(%client, %proxy, listener = %self.settings.name, "a proxy brought a client");
+                match allowed(&self.settings, &self.bound, client) {
+                    true => self.admit(stream, client, place),
+                    false => self.turn_away(stream, client, place, Farewell::NotAllowed),
+                }
+            }
+            Ok(proxy::Source::Itself) => {
+                tracing::debug!(%proxy, listener = %self.settings.name, "a proxy comes on its own behalf");
+                self.admit(stream, proxy, place);
+            }
+            // Checks of a port connect and leave.
+            Err(proxy::Wrong::Nothing) => tracing::debug!(%proxy, listener = %self.settings.name, "a proxy left without a word"),
+            // There is nothing to say to a client that may not have been meant to come here.
+            Err(wrong) => self.log_refused_client(proxy, End::Proxy(wrong)),
         }
     }
 

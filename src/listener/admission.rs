@@ -121,6 +121,8 @@ mod tests {
             address: address.parse::<SocketAddr>().unwrap().into(),
             name: address.into(),
             allow: allow.iter().map(|network| network.parse().unwrap()).collect(),
+            proxy: Vec::new(),
+            hiding_places: Vec::new(),
             tls: Tls::None,
             policy: Arc::new(Policy {
                 hostname: "relay.example".into(),

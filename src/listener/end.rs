@@ -7,6 +7,7 @@ use crate::session::{Closing, Farewell};
 
 use super::clients::entry_with;
 use super::foreign::Foreign;
+use super::proxy::Wrong;
 
 /// How a conversation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub(super) enum End {
     Foreign(Foreign),
     /// TLS was to begin, and did not.
     Handshake(Handshake),
+    /// A proxy did not say whose connection it brings.
+    Proxy(Wrong),
 }
 
 /// Why TLS did not begin.
@@ -66,6 +69,12 @@ impl fmt::Display for End {
             Self::Handshake(Handshake::BrokenOff) => "the client broke the TLS handshake off",
             Self::Handshake(Handshake::Late) => "the client took too long for the TLS handshake",
             Self::Handshake(Handshake::Failed) => "the client does not speak TLS as it should",
+            Self::Proxy(Wrong::Nothing) => "the proxy left without a word",
+            Self::Proxy(Wrong::Unfinished) => "the proxy left in the middle of its PROXY header",
+            Self::Proxy(Wrong::Late) => "the proxy sent no PROXY header in time",
+            Self::Proxy(Wrong::Missing) => "the proxy did not begin with a PROXY header",
+            Self::Proxy(Wrong::Malformed) => "the proxy's PROXY header is malformed",
+            Self::Proxy(Wrong::TooLong) => "the proxy's PROXY header is too long",
         })
     }
 }
@@ -75,7 +84,7 @@ impl End {
     pub(super) fn remedy(self, client: Client) -> Option<String> {
         match self {
             Self::Handshake(why) => why.remedy(client),
-            Self::Gone | Self::Farewell(_) | Self::Closing(_) | Self::Foreign(_) => self.usual_remedy().map(str::to_owned),
+            Self::Gone | Self::Farewell(_) | Self::Closing(_) | Self::Foreign(_) | Self::Proxy(_) => self.usual_remedy().map(str::to_owned),
         }
     }
 
@@ -93,7 +102,16 @@ impl End {
             Self::Foreign(Foreign::Tls) => {
                 Some("turn TLS/SSL off in the mail settings of the device, or set `tls: implicit` with a certificate on this listener")
             }
-            Self::Foreign(Foreign::Proxy) => Some("turn PROXY headers off on the proxy: they are not taken here"),
+            Self::Foreign(Foreign::Proxy) => {
+                Some("a proxy whose word counts stands under `proxy` of this listener; otherwise turn PROXY headers off there")
+            }
+            Self::Proxy(Wrong::Nothing) => None,
+            Self::Proxy(Wrong::Late | Wrong::Missing | Wrong::Unfinished) => Some(
+                "turn PROXY headers on at the proxy (haproxy: `send-proxy-v2`, nginx: `proxy_protocol on`), also for its health checks, \
+                 or take its address out of `proxy` of this listener",
+            ),
+            Self::Proxy(Wrong::Malformed) => Some("the proxy must send the PROXY protocol, version 1 or 2, for TCP"),
+            Self::Proxy(Wrong::TooLong) => Some("have the proxy send fewer extensions (TLVs): 536 octets are taken"),
         }
     }
 }

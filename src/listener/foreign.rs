@@ -1,5 +1,7 @@
 //! Recognises clients that do not speak SMTP by the first octets they send.
 
+use super::proxy::START_V2;
+
 /// What the first octets show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First {
@@ -20,8 +22,6 @@ pub(super) enum Foreign {
     Proxy,
 }
 
-const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-
 /// Judges what came first on a connection, or first after a complete line. No line of text begins with an octet
 /// that is looked at here; telnet's 0xFF is the session's affair.
 pub(super) fn judge(octets: &[u8]) -> First {
@@ -30,7 +30,7 @@ pub(super) fn judge(octets: &[u8]) -> First {
         // A length with its highest bit set, CLIENT-HELLO, and a version that exists: 0.2 or 3.x.
         [0x80..=0xfe, _, 0x01, 0x00 | 0x03, ..] => First::Foreign(Foreign::Tls),
         [0x16] | [0x80..=0xfe] | [0x80..=0xfe, _] | [0x80..=0xfe, _, 0x01] => First::Unclear,
-        _ if octets.starts_with(PROXY_V2) => First::Foreign(Foreign::Proxy),
+        _ if octets.starts_with(START_V2) => First::Foreign(Foreign::Proxy),
         _ => First::Text,
     }
 }

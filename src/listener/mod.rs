@@ -1,8 +1,8 @@
 //! Accepts connections and moves bytes between socket and session.
 //!
 //! What is said is the session's affair, what becomes of a message is `intake`'s; here are sockets, buffers,
-//! waits and limits. `accept` decides who may talk, `serve` carries one conversation, `receive` one message, `handshake`
-//! puts TLS on.
+//! waits and limits. `accept` decides who may talk (`proxy` hears who that is, where a proxy is trusted), `serve` carries one
+//! conversation over whatever `stream` it came by, `receive` one message, `handshake` puts TLS on.
 //! Invariants:
 //! - Waiting can be interrupted by a limit, and between commands by a request to stop; storing never.
 //! - A message whose end has arrived is stored, whether or not the device still listens.
@@ -16,15 +16,18 @@ mod connection;
 mod door;
 mod end;
 mod foreign;
+mod gateway;
 mod handshake;
+mod proxy;
 mod receive;
 mod refusals;
 mod serve;
 mod socket;
 mod stream;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -36,6 +39,7 @@ use crate::sockets::{self, Address, Bound, Heir, InheritError, ListenError, Sock
 use crate::tasks::Group;
 
 use door::Door;
+use gateway::Watch;
 use refusals::Refusals;
 
 pub use admission::Connections;
@@ -50,6 +54,10 @@ pub struct Settings {
     pub name: String,
     /// Who may connect; loopback addresses may where the listener itself is on loopback, and when the list is empty with `auth: users` everybody.
     pub allow: Vec<IpNet>,
+    /// Proxies that must say with a PROXY header who their client is, and whose word is taken for it.
+    pub proxy: Vec<IpNet>,
+    /// In a container: addresses behind which its engine may hide the devices that `allow` names.
+    pub hiding_places: Vec<IpAddr>,
     /// Whether and when TLS begins.
     pub tls: Tls,
     /// What sessions offer and allow.
@@ -136,8 +144,15 @@ impl Listener {
     /// listeners that are given the same.
     pub fn serve(self, intake: Intake, connections: Connections, group: &Group) {
         tracing::info!(listener = %self.settings.name, address = %self.bound, "listening");
-        let door =
-            Door { settings: self.settings, bound: self.bound, intake, connections, refusals: Refusals::default(), group: group.clone() };
+        let door = Door {
+            watch: Mutex::new(Watch::new(&self.settings.hiding_places)),
+            settings: self.settings,
+            bound: self.bound,
+            intake,
+            connections,
+            refusals: Refusals::default(),
+            group: group.clone(),
+        };
         group.spawn(accept::run(self.socket, Arc::new(door)));
     }
 }

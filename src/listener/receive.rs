@@ -178,7 +178,7 @@ fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
 fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
     let remedy = match end {
         End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => Some(remedy_for_bare_lf(talk.client)),
-        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) | End::Handshake(_) => None,
+        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) | End::Handshake(_) | End::Proxy(_) => None,
     };
     tracing::warn!(
         client = %talk.client, listener = %talk.door.settings.name, octets = arrival.size, reason = %end, remedy,

@@ -244,7 +244,7 @@ impl Talk {
             End::Gone | End::Closing(Closing::Quit) | End::Farewell(_) => {
                 tracing::debug!(%client, listener, reason = %end, "ended session")
             }
-            End::Closing(_) | End::Foreign(_) | End::Handshake(_) => self.door.log_refused_client(client, end),
+            End::Closing(_) | End::Foreign(_) | End::Handshake(_) | End::Proxy(_) => self.door.log_refused_client(client, end),
         }
         if let End::Farewell(why) = end {
             self.connection.say(&why.reply());
@@ -255,7 +255,7 @@ impl Talk {
             End::Closing(Closing::Quit) if self.connection.input.is_empty() && self.connection.tls().is_none() => {
                 self.connection.flush().await
             }
-            End::Closing(_) | End::Farewell(_) | End::Foreign(_) | End::Handshake(_) => self.connection.close().await,
+            End::Closing(_) | End::Farewell(_) | End::Foreign(_) | End::Handshake(_) | End::Proxy(_) => self.connection.close().await,
         }
     }
 }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::TcpListener as StdTcpListener;
+#[cfg(not(target_vendor = "apple"))]
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener as StdUnixListener;
 
 use listenfd::ListenFd;
+#[cfg(not(target_vendor = "apple"))]
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -109,6 +111,21 @@ enum Kind {
 }
 
 impl Kind {
+    #[cfg(not(target_vendor = "apple"))]
+    fn listens(&self) -> io::Result<bool> {
+        let descriptor = match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        };
+        Ok(sockopt::socket_acceptconn(descriptor)?)
+    }
+
+    /// There is no asking there; the first accept would tell.
+    #[cfg(target_vendor = "apple")]
+    fn listens(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     fn open(self) -> io::Result<Socket> {
         match self {
             Self::Tcp(listener) => {
@@ -203,11 +220,7 @@ fn take(given: &mut ListenFd, number: usize) -> io::Result<Heir> {
             Heir { bound: Bound::Unix(path), socket: Kind::Unix(listener) }
         }
     };
-    let descriptor = match &heir.socket {
-        Kind::Tcp(listener) => listener.as_fd(),
-        Kind::Unix(listener) => listener.as_fd(),
-    };
-    if !sockopt::socket_acceptconn(descriptor)? {
+    if !heir.socket.listens()? {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "nobody has called listen() for it"));
     }
     Ok(heir)

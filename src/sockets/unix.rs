@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{BACKLOG, LONGEST_PATH, UnixError};
@@ -95,7 +95,8 @@ fn make_room(path: &Path) -> Result<(), UnixError> {
 
 /// Connects and leaves, without ever waiting.
 fn knock(path: &Path) -> rustix::io::Result<()> {
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    ioctl_fionbio(&socket, true)?;
     connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
