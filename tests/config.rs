@@ -167,6 +167,12 @@ fn debug_shows_no_secret() {
     assert!(!format!("{config:?}{settings:?}").contains("s3cret"));
 }
 
+/// RFC 5321 section 4.5.3.2.7.
+#[test]
+fn devices_may_think_for_five_minutes() {
+    assert_eq!(good(&office("")).limits.idle.as_secs(), 300);
+}
+
 #[test]
 fn a_provider_presets_the_way_and_the_token_endpoint() {
     let config = good(&office(""));

@@ -106,6 +106,13 @@ impl Device {
         }
     }
 
+    /// Reads what one look at the socket finds.
+    async fn segment(&mut self) -> String {
+        let mut found = vec![0; 4096];
+        let count = timeout(PATIENCE, self.stream.read(&mut found)).await.expect("nothing comes").unwrap();
+        String::from_utf8_lossy(&found[..count]).into_owned()
+    }
+
     /// Reads to the end of the connection.
     async fn rest(mut self) -> String {
         let mut found = Vec::new();
@@ -154,6 +161,70 @@ async fn takes_it_byte_by_byte_and_with_split_line_ends() {
     }
     assert_eq!(device.rest().await, ANSWERS);
     assert_eq!(relay.spool.stored()[0].facts.size, 4);
+}
+
+/// Some devices judge the first segment of an answer and never look at a second.
+#[tokio::test]
+async fn the_greeting_and_the_whole_answer_to_ehlo_come_in_one_piece() {
+    let policy = Policy { auth: Auth::AcceptAny, ..Policy::clone(&settings().policy) };
+    let relay = Relay::start(Settings { policy: Arc::new(policy), ..settings() });
+    let offers = "250-relay.example\r\n250-PIPELINING\r\n250-SIZE 1048576\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n\
+                  250 AUTH LOGIN PLAIN\r\n";
+    for _ in 0..20 {
+        let mut device = relay.connect().await;
+        assert_eq!(device.segment().await, GREETING);
+        device.send("EHLO camera\r\n").await;
+        assert_eq!(device.segment().await, offers);
+        device.send("MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n").await;
+        let answers = "250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n354 Send the message, then a line with a single dot\r\n";
+        assert_eq!(device.segment().await, answers);
+    }
+}
+
+#[tokio::test]
+async fn commands_may_end_in_lf_and_content_may_not() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    let (commands, content) = MESSAGE.split_once("Subject").unwrap();
+    device.send(format!("{}Subject{content}", commands.replace('\r', ""))).await;
+    assert_eq!(device.rest().await, ANSWERS);
+    let mut device = relay.connect().await;
+    device.send(MESSAGE.replace('\r', "")).await;
+    device.stream.shutdown().await.unwrap();
+    assert_eq!(device.rest().await, ANSWERS.split_inclusive("dot\r\n").next().unwrap());
+    assert_eq!(relay.spool.stored().len(), 1);
+}
+
+#[tokio::test]
+async fn survives_octets_that_are_no_text() {
+    let relay = Relay::start(settings());
+    let unknown = "500 5.5.2 That is no command known here: HELP names those that are\r\n";
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    // What telnet says before its user does, and strings that were sent with their ends.
+    device.send(b"\xff\xfb\x1f\xff\xfb\x20\xff\xfd\x01HELO dev\r\n\0NOOP\0\r\n\0\0\0\r\n").await;
+    device.expect(&format!("250 relay.example\r\n250 2.0.0 OK\r\n{unknown}")).await;
+    // Rubbish without end is answered as long as anybody could mean it, and then no more.
+    device.send((0..=255).map(|octet| if octet == b'\n' { b' ' } else { octet }).collect::<Vec<u8>>()).await;
+    device.send(b"\r\n\x01\x02\n".repeat(100)).await;
+    let said = device.rest().await;
+    assert_eq!(said, format!("{}421 4.7.0 Too many errors: closing the connection\r\n", unknown.repeat(9)));
+}
+
+#[tokio::test]
+async fn health_checks_leave_no_trace() {
+    let relay = Relay::start(settings());
+    for said in ["", "QUIT\r\n", "EHLO check\r\nQUIT\r\n", "NOOP\r\n"] {
+        let mut device = relay.connect().await;
+        device.send(said).await;
+        device.stream.shutdown().await.unwrap();
+        device.rest().await;
+    }
+    let device = relay.connect().await;
+    device.stream.set_zero_linger().unwrap();
+    drop(device);
+    assert_eq!(relay.group.stop(PATIENCE).await.left, 0);
+    assert_eq!(logged().len(), 1, "{:?}", logged());
 }
 
 #[tokio::test]
@@ -314,11 +385,15 @@ async fn refuses_what_nobody_may_send_and_headers_without_end() {
 #[tokio::test]
 async fn stops_a_message_that_goes_round_in_circles() {
     let relay = Relay::start(settings());
-    let mut device = relay.connect().await;
-    device.begin_message().await;
-    device.send("Received: from a by b\r\n".repeat(101)).await;
-    device.send("\r\nhi\r\n.\r\n").await;
-    device.expect("554 5.4.6 The message goes round in circles: too many Received fields\r\n").await;
+    for (fields, answer) in
+        [(30, "250 2.0.0 Queued as 000000000001\r\n"), (31, "554 5.4.6 The message goes round in circles: too many Received fields\r\n")]
+    {
+        let mut device = relay.connect().await;
+        device.begin_message().await;
+        device.send("Received: from a by b\r\n".repeat(fields)).await;
+        device.send("\r\nhi\r\n.\r\n").await;
+        device.expect(answer).await;
+    }
 }
 
 #[tokio::test]

@@ -256,6 +256,62 @@ fn a_client_that_chokes_on_extensions_is_told_of_none() {
 }
 
 #[test]
+fn takes_any_name_behind_the_greeting() {
+    for name in [
+        "",
+        " ",
+        " \t ",
+        " my_printer",
+        " ilo.@host",
+        " 192.168.1.30",
+        " fe80::1",
+        " [192.168.1.30] ",
+        " [IPv6:fe80::1]",
+        " scan@legacy.test",
+        " B\u{fc}ro",
+        " a b c",
+        "  two",
+        " localhost.localdomain",
+        " -",
+        " \u{1b}[31m",
+    ] {
+        let transcript = format!("C: HELO{name}\nS: 250 relay.example\nC: MAIL FROM:<a@b>\nS: 250 2.1.0 Sender OK");
+        check(&transcript);
+        check_play(
+            Play::begin_with(policy(Auth::None), Quirks { ehlo: Ehlo::Minimal, ..Quirks::default() }, Way::Clear),
+            &transcript.replace("HELO", "EHLO"),
+        );
+    }
+    check(
+        "C: EHLO\nS: 250-relay.example\nS: 250-PIPELINING\nS: 250-SIZE 1000\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250 ENHANCEDSTATUSCODES\nC: HELO\nS: 250 relay.example",
+    );
+}
+
+#[test]
+fn takes_senders_and_recipients_as_devices_write_them() {
+    check(
+        r"
+        C: mail from: scanner
+        S: 250 2.1.0 Sender OK
+        C: MAIL FROM:<<a@b.example>> BODY=8BITMIME X-VENDOR=1
+        S: 250 2.1.0 Sender OK
+        C: Mail From : 2nd floor <a@b.example>
+        S: 250 2.1.0 Sender OK
+        C: rcpt to:mailto:a@b.example;
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO <A@B.example>, c@d.example
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO:<@relay.example:e@f.example> NOTIFY=NEVER
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO:<g@h.example>
+        S: 452 4.5.3 Too many recipients: send to the rest in another message
+        C: data
+        S: 354 Send the message, then a line with a single dot
+        ",
+    );
+}
+
+#[test]
 fn forgets_a_transaction_that_was_reset() {
     for reset in ["RSET", "HELO again"] {
         let ok = if reset == "RSET" { "250 2.0.0 OK" } else { "250 relay.example" };

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use mailferry::clock::{Clock, Timestamp};
 use mailferry::intake::Intake;
 use mailferry::listener::{Certificate, ClientEntry, Clients, Connections, Limits, Listener, Settings, Tls};
@@ -47,6 +48,10 @@ impl Relay {
     }
 
     fn start_with(wrap: fn(Certificate) -> Tls, auth: Auth, clients: Clients) -> Self {
+        Self::start_behind(wrap, auth, clients, Vec::new())
+    }
+
+    fn start_behind(wrap: fn(Certificate) -> Tls, auth: Auth, clients: Clients, proxy: Vec<IpNet>) -> Self {
         Log::install();
         let (certificate, trusting) = certificate();
         let tls = wrap(certificate);
@@ -63,7 +68,7 @@ impl Relay {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
             name: "127.0.0.1:25".into(),
             allow: Vec::new(),
-            proxy: Vec::new(),
+            proxy,
             hiding_places: Vec::new(),
             tls,
             policy: Arc::new(policy),
@@ -281,6 +286,19 @@ async fn a_client_that_does_not_trust_the_certificate_is_told_of() {
     let told =
         "reason=the client does not trust the certificate of this listener remedy=\"put the certificate of the authority on the device";
     assert!(logged()[1].contains(told), "{:?}", logged());
+}
+
+#[tokio::test]
+async fn tls_begins_behind_the_header_of_a_proxy() {
+    let proxy = vec!["127.0.0.1/32".parse().unwrap()];
+    let relay = Relay::start_behind(Tls::Implicit, Auth::None, Clients::default(), proxy);
+    let mut device = relay.connect().await;
+    device.send("PROXY TCP4 127.0.0.9 127.0.0.1 56324 465\r\n").await;
+    let mut device = relay.secure(device).await;
+    device.send(MESSAGE).await;
+    assert!(device.rest().await.ends_with(ANSWERS.as_bytes()));
+    let origin = &relay.spool.stored()[0].origin;
+    assert_eq!((origin.client.to_string().as_str(), origin.tls), ("127.0.0.9", true));
 }
 
 #[tokio::test]
