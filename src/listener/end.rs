@@ -129,10 +129,13 @@ impl Handshake {
             Self::BrokenOff => format!("most devices do so when they do not trust the certificate: {TRUST}"),
             Self::Late | Self::Failed => "turn TLS off on the device, and let it use a listener without".to_owned(),
         };
-        let starttls = match self {
+        let entry = match self {
             Self::TooOld | Self::BrokenOff | Self::Late | Self::Failed => entry_with(client, "starttls: false"),
             Self::Silent | Self::Plain | Self::Distrusted => None,
         };
-        Some(starttls.map_or_else(|| text.clone(), |entry| format!("{text}; STARTTLS is kept from it by {entry}")))
+        Some(match entry {
+            Some(entry) => format!("{text}; where STARTTLS is offered, this keeps it from the device: {entry}"),
+            None => text,
+        })
     }
 }

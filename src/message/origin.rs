@@ -27,3 +27,15 @@ pub struct Origin {
     /// When its message began.
     pub received: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_stored_is_read() {
+        let stored = r#"{"client":"10.0.0.1","listener":"127.0.0.1:25","helo":null,"esmtp":true,"login":null,"received":1000}"#;
+        let origin: Origin = serde_json::from_str(stored).unwrap();
+        assert_eq!((origin.tls, origin.charset, origin.esmtp), (false, None, true));
+    }
+}

@@ -4,6 +4,7 @@
 //! Invariants:
 //! - A state holds exactly what the client has established so far, and is consumed to leave it.
 //! - The only way to say 250 to a message is [`Receiving::queued`], and it takes a receipt.
+//! - When TLS begins, what was said before it is forgotten.
 //! - Passwords pass through as [`crate::secret::Secret`] and are kept nowhere.
 
 mod auth;
@@ -45,7 +46,7 @@ pub struct Policy {
     pub errors: u32,
     /// Who must sign in.
     pub auth: Auth,
-    /// Whether STARTTLS is offered.
+    /// Whether STARTTLS is offered: the listener has a certificate, and does not begin with TLS.
     pub starttls: bool,
     /// Who gets mail for `postmaster` without a domain, which every server must take (RFC 5321 section 4.5.1):
     /// the operator. Without one such mail is refused.

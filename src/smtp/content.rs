@@ -371,11 +371,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn content_survives_the_wire(wire in "[a.\r\n]{0,60}", chunk in 1usize..9) {
+        fn content_survives_the_wire(wire in "[a.\r\n]{0,60}", chunk in 1usize..9, bare_lf in any::<bool>()) {
             let mut whole = wire.into_bytes();
             whole.extend_from_slice(b"\r\n.\r\n");
-            let (content, ended, ..) = read(&whole, chunk);
+            let reader = || if bare_lf { ContentReader::with_bare_lf() } else { ContentReader::new() };
+            let (content, ended, ..) = read_with(reader(), &whole, chunk);
             prop_assert!(ended);
+            prop_assert_eq!(&content, &read_with(reader(), &whole, 4096).0);
             prop_assert!(content.is_empty() || content.ends_with(b"\r\n"));
             let bare = content.iter().enumerate().any(|(i, &b)| match b {
                 b'\r' => content.get(i + 1) != Some(&b'\n'),
