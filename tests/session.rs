@@ -448,7 +448,7 @@ fn answers_the_smaller_words() {
         C: VRFY a@b.example
         S: 252 2.1.5 Addresses are not verified here: try sending
         C: HELP
-        S: 214 HELO EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT
+        S: 214 HELO EHLO MAIL RCPT DATA RSET NOOP AUTH VRFY HELP QUIT
         C: EXPN list
         S: 502 5.5.1 EXPN is not taken here
         C: TURN

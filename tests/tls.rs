@@ -264,7 +264,7 @@ async fn plain_text_where_the_handshake_belongs_ends_the_connection() {
     device.expect(GO_AHEAD).await;
     device.send("EHLO x\r\n").await;
     assert_eq!(device.rest().await, b"");
-    assert!(logged()[1].contains("the client speaks plain SMTP where TLS was to begin"), "{:?}", logged());
+    assert!(logged()[1].contains("the client said STARTTLS and went on without TLS"), "{:?}", logged());
 }
 
 #[tokio::test]

@@ -117,9 +117,9 @@ impl Connection {
         }
     }
 
-    /// Waits for the beginning of a TLS handshake.
+    /// Waits for the beginning of a TLS handshake, unless something is there already.
     pub(super) async fn wait_for_hello(&mut self) -> Result<(), End> {
-        self.wait(SMALL_READ).await
+        if self.input.is_empty() { self.wait(SMALL_READ).await } else { Ok(()) }
     }
 
     /// Waits for content. Nothing but its limits interrupts it: a message under way may finish.

@@ -33,6 +33,8 @@ pub(super) enum Handshake {
     Silent,
     /// The client speaks without TLS.
     Plain,
+    /// The client said STARTTLS and goes on without TLS.
+    InClear,
     /// The client knows only what is not safe any more.
     TooOld,
     /// The client does not take our certificate.
@@ -64,6 +66,7 @@ impl fmt::Display for End {
             Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
             Self::Handshake(Handshake::Silent) => "the client said nothing where TLS was to begin",
             Self::Handshake(Handshake::Plain) => "the client speaks plain SMTP where TLS was to begin",
+            Self::Handshake(Handshake::InClear) => "the client said STARTTLS and went on without TLS",
             Self::Handshake(Handshake::TooOld) => "the client knows only old TLS: before 1.2, or with ciphers that are not safe any more",
             Self::Handshake(Handshake::Distrusted) => "the client does not trust the certificate of this listener",
             Self::Handshake(Handshake::BrokenOff) => "the client broke the TLS handshake off",
@@ -127,10 +130,10 @@ impl Handshake {
             Self::TooOld => "update the device, or turn TLS off on it and let it use a listener without".to_owned(),
             Self::Distrusted => TRUST.to_owned(),
             Self::BrokenOff => format!("most devices do so when they do not trust the certificate: {TRUST}"),
-            Self::Late | Self::Failed => "turn TLS off on the device, and let it use a listener without".to_owned(),
+            Self::InClear | Self::Late | Self::Failed => "turn TLS off on the device, and let it use a listener without".to_owned(),
         };
         let entry = match self {
-            Self::TooOld | Self::BrokenOff | Self::Late | Self::Failed => entry_with(client, "starttls: false"),
+            Self::InClear | Self::TooOld | Self::BrokenOff | Self::Late | Self::Failed => entry_with(client, "starttls: false"),
             Self::Silent | Self::Plain | Self::Distrusted => None,
         };
         Some(match entry {

@@ -20,26 +20,46 @@ use super::end::{End, Handshake};
 /// How long a handshake may take: small devices do the arithmetic for seconds, and no client has reason to think for longer.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// With the first octet of the connection.
+    AtOnce,
+    /// Behind the answer to STARTTLS.
+    BehindStartTls,
+}
+
 /// A connection that did not come to TLS.
 #[derive(Debug)]
 pub(super) struct Unsecured {
-    pub(super) why: End,
+    why: End,
+    /// What rustls says of it.
+    error: Option<io::Error>,
     /// The connection, as far as there is one: with an alert or an answer in clear as its last word.
-    pub(super) connection: Option<Connection>,
+    connection: Option<Connection>,
 }
 
 impl Door {
     /// Has a TLS handshake, in a box of its own, so that an idle conversation does not carry the room for it. Tells the log
     /// when it fails.
-    pub(super) async fn secure(&self, connection: Connection, client: Client, certificate: &Certificate) -> Result<Connection, Unsecured> {
+    pub(super) async fn secure(
+        &self,
+        connection: Connection,
+        client: Client,
+        begin: Begin,
+        certificate: &Certificate,
+    ) -> Result<Connection, Unsecured> {
         let secured = tokio::select! {
             biased;
-            () = self.group.stopping() => Err(Unsecured { why: End::Farewell(Farewell::Stopping), connection: None }),
-            secured = Box::pin(secure(connection, &certificate.server)) => secured,
+            () = self.group.stopping() => Err(Unsecured::lost(End::Farewell(Farewell::Stopping))),
+            secured = Box::pin(secure(connection, begin, &certificate.server)) => secured,
         };
         match &secured {
             Ok(connection) => tracing::debug!(%client, listener = self.settings.name, with = connection.tls(), "TLS has begun"),
-            Err(Unsecured { why: why @ End::Handshake(_), .. }) => self.log_refused_client(client, *why),
+            Err(Unsecured { why: why @ End::Handshake(_), error, .. }) => {
+                tracing::debug!(%client, listener = self.settings.name, error = error.as_ref().map(tracing::field::display), "no TLS");
+                self.log_refused_client(client, *why);
+            }
             // Health checks connect and leave.
             Err(Unsecured { why, .. }) => tracing::debug!(%client, listener = self.settings.name, reason = %why, "ended before TLS"),
         }
@@ -48,36 +68,39 @@ impl Door {
 }
 
 /// Puts TLS on a connection. What was read already is the beginning of the handshake.
-async fn secure(mut connection: Connection, server: &Arc<ServerConfig>) -> Result<Connection, Unsecured> {
+async fn secure(mut connection: Connection, begin: Begin, server: &Arc<ServerConfig>) -> Result<Connection, Unsecured> {
     let until = Instant::now() + WAIT;
-    if connection.input.is_empty() {
-        match timeout_at(until, connection.wait_for_hello()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(why)) => return Err(Unsecured { why, connection: Some(connection) }),
-            Err(_) => return Err(Unsecured { why: End::Handshake(Handshake::Silent), connection: Some(connection) }),
-        }
+    if let Err(why) = timeout_at(until, connection.wait_for_hello()).await.unwrap_or_else(|_| Err(End::Handshake(silent(begin)))) {
+        return Err(Unsecured { why, error: None, connection: Some(connection) });
     }
-    if let Some(why) = connection.input.first().and_then(|&octet| judge(octet)) {
-        return Err(Unsecured { why: End::Handshake(why), connection: Some(connection) });
+    if let Some(why) = connection.input.first().and_then(|&octet| judge(octet, begin)) {
+        return Err(Unsecured { why: End::Handshake(why), error: None, connection: Some(connection) });
     }
     match timeout_at(until, connection.secured(server)).await {
         Ok(Ok(secured)) => Ok(secured),
         Ok(Err((error, connection))) => {
-            let why = reason(&error);
-            tracing::debug!(%error, "TLS handshake failed");
-            Err(Unsecured { why: End::Handshake(why), connection: Some(connection) })
+            Err(Unsecured { why: End::Handshake(reason(&error)), error: Some(error), connection: Some(connection) })
         }
-        Err(_) => Err(Unsecured { why: End::Handshake(Handshake::Late), connection: None }),
+        Err(_) => Err(Unsecured::lost(End::Handshake(Handshake::Late))),
+    }
+}
+
+/// What a client is up to that says nothing.
+fn silent(begin: Begin) -> Handshake {
+    match begin {
+        Begin::AtOnce => Handshake::Silent,
+        Begin::BehindStartTls => Handshake::Late,
     }
 }
 
 /// What the first octet shows to be no beginning of TLS: that is 0x16 (RFC 8446 section 5.1), and SSL 2 begins with a length
 /// whose highest bit is set.
-fn judge(first: u8) -> Option<Handshake> {
-    match first {
-        0x16 => None,
-        0x80.. => Some(Handshake::TooOld),
-        _ => Some(Handshake::Plain),
+fn judge(first: u8, begin: Begin) -> Option<Handshake> {
+    match (first, begin) {
+        (0x16, _) => None,
+        (0x80.., _) => Some(Handshake::TooOld),
+        (_, Begin::AtOnce) => Some(Handshake::Plain),
+        (_, Begin::BehindStartTls) => Some(Handshake::InClear),
     }
 }
 
@@ -106,11 +129,16 @@ fn reason(error: &io::Error) -> Handshake {
 }
 
 impl Unsecured {
+    /// Nothing is left of the connection.
+    pub(super) fn lost(why: End) -> Self {
+        Self { why, error: None, connection: None }
+    }
+
     /// Closes what is left of the connection. Who speaks plain SMTP where TLS begins at once is told so in plain SMTP, for
     /// most devices show their owner what they are told.
-    pub(super) async fn close(self, at_once: bool) {
+    pub(super) async fn close(self) {
         let Some(mut connection) = self.connection else { return };
-        if at_once && matches!(self.why, End::Handshake(Handshake::Plain | Handshake::Silent)) {
+        if matches!(self.why, End::Handshake(Handshake::Plain | Handshake::Silent)) {
             connection.say(&tls_needed());
         }
         connection.close().await;
@@ -123,10 +151,13 @@ mod tests {
 
     #[test]
     fn knows_tls_by_its_first_octet() {
-        for (first, want) in
-            [(0x16, None), (0x80, Some(Handshake::TooOld)), (b'E', Some(Handshake::Plain)), (b'\r', Some(Handshake::Plain))]
-        {
-            assert_eq!(judge(first), want);
+        for (first, begin, want) in [
+            (0x16, Begin::AtOnce, None),
+            (0x80, Begin::BehindStartTls, Some(Handshake::TooOld)),
+            (b'E', Begin::AtOnce, Some(Handshake::Plain)),
+            (b'E', Begin::BehindStartTls, Some(Handshake::InClear)),
+        ] {
+            assert_eq!(judge(first, begin), want, "{first}, {begin:?}");
         }
     }
 }

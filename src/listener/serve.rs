@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::door::{Door, Talk};
 use super::end::End;
 use super::foreign::{self, First};
-use super::handshake::Unsecured;
+use super::handshake::{Begin, Unsecured};
 use super::receive;
 
 /// Octets of one line. RFC 4954 section 4 wants this many for AUTH; the longest command else has 512 (RFC 5321
@@ -36,9 +36,9 @@ pub(super) async fn run(door: Arc<Door>, connection: Connection, client: Client,
     let quirks = entry.map(|entry| entry.quirks).unwrap_or_default();
     let (way, connection) = match &door.settings.tls {
         Tls::None | Tls::StartTls(_) => (in_clear(client), connection),
-        Tls::Implicit(certificate) => match door.secure(connection, client, certificate).await {
+        Tls::Implicit(certificate) => match door.secure(connection, client, Begin::AtOnce, certificate).await {
             Ok(connection) => (Way::Tls, connection),
-            Err(unsecured) => return unsecured.close(true).await,
+            Err(unsecured) => return unsecured.close().await,
         },
     };
     let (session, greeting) = Session::new(Arc::clone(&door.settings.policy), quirks, way);
@@ -82,7 +82,7 @@ impl Talk {
             };
             self = match self.secure().await {
                 Ok(talk) => talk,
-                Err(unsecured) => return unsecured.close(false).await,
+                Err(unsecured) => return unsecured.close().await,
             };
             session = securing.secured();
         }
@@ -93,9 +93,9 @@ impl Talk {
         let certificate = match &self.door.settings.tls {
             Tls::StartTls(certificate) => certificate.clone(),
             // A session offers STARTTLS only where there is a certificate for it.
-            Tls::None | Tls::Implicit(_) => return Err(Unsecured { why: End::Gone, connection: None }),
+            Tls::None | Tls::Implicit(_) => return Err(Unsecured::lost(End::Gone)),
         };
-        let connection = self.door.secure(self.connection, self.client, &certificate).await?;
+        let connection = self.door.secure(self.connection, self.client, Begin::BehindStartTls, &certificate).await?;
         Ok(Self { connection, lines: LineReader::new(LINE_LIMIT), fresh: true, ..self })
     }
 

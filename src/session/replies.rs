@@ -125,7 +125,7 @@ pub(super) fn cannot_verify() -> Reply {
 }
 
 pub(super) fn help() -> Reply {
-    Reply::plain(214, "HELO EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT")
+    Reply::plain(214, "HELO EHLO MAIL RCPT DATA RSET NOOP AUTH VRFY HELP QUIT")
 }
 
 pub(super) fn prompt(text: &str) -> Reply {
