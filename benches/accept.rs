@@ -25,7 +25,7 @@ use std::time::Duration;
 use ground::{folder, processor_seconds};
 use mailferry::clock::Clock;
 use mailferry::intake::Intake;
-use mailferry::listener::{self, Connections, Limits, Listener};
+use mailferry::listener::{self, Clients, Connections, Limits, Listener, Tls};
 use mailferry::message::{AccountName, DisplayName, Identity, Mailbox, ReplyTo};
 use mailferry::senders::{Match, Rule, Senders};
 use mailferry::session::{Auth, Policy};
@@ -107,14 +107,17 @@ fn listen(spool: Arc<dyn Spool>, group: &Group) -> SocketAddr {
         allow: Vec::new(),
         proxy: Vec::new(),
         hiding_places: Vec::new(),
+        tls: Tls::None,
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1 << 20,
             recipients: 100,
             errors: 10,
             auth: Auth::None,
+            starttls: false,
             postmaster: None,
         }),
+        clients: Clients::default(),
         limits: Limits {
             connections: 100,
             connections_per_client: 100,

@@ -44,6 +44,7 @@ impl Message {
                 helo: Some("copier".into()),
                 esmtp: true,
                 login: None,
+                tls: false,
                 charset: None,
                 received: RECEIVED,
             },

@@ -8,11 +8,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem};
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, ServerConfig};
+
+use crate::clock::Timestamp;
 
 /// Whom a client trusts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,6 +51,15 @@ pub enum TlsError {
     NoKey {
         /// The file.
         path: PathBuf,
+    },
+    /// The file of a key is damaged.
+    #[error("{path} is damaged: the PEM in it does not decode; export the key again")]
+    DamagedKey {
+        /// The file.
+        path: PathBuf,
+        /// Where it stops making sense.
+        #[source]
+        source: pem::Error,
     },
     /// A file is damaged.
     #[error("{path} is damaged: the PEM in it does not decode; export it again")]
@@ -99,32 +113,86 @@ pub fn client_with_roots(ca_pem: &[u8]) -> Result<Arc<ClientConfig>, TlsError> {
     client_that_trusts(roots)
 }
 
-/// The settings of a TLS server: its certificate, followed by those between it and the root, and its key.
-pub fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    server_from(&read(certificate)?, certificate, &read(key)?, key)
+/// PEM, and the file that it came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Pem<'a> {
+    /// What it holds.
+    pub octets: &'a [u8],
+    /// What errors call it.
+    pub path: &'a Path,
 }
 
-/// The same from PEM that is at hand.
-pub fn server_from_pem(cert_chain_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
-    server_from(cert_chain_pem, Path::new(GIVEN), key_pem, Path::new(GIVEN))
+impl<'a> Pem<'a> {
+    fn given(octets: &'a [u8]) -> Self {
+        Self { octets, path: Path::new(GIVEN) }
+    }
 }
 
 /// What stands for the path of PEM that was never in a file.
 const GIVEN: &str = "the given PEM";
 
-fn server_from(certificate: &[u8], certificate_path: &Path, key: &[u8], key_path: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(certificate, certificate_path)?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|source| match source {
-        pem::Error::NoItemsFound => TlsError::NoKey { path: key_path.into() },
-        source => TlsError::Damaged { path: key_path.into(), source },
+/// The same as [`server`] from PEM that is at hand.
+pub fn server_from_pem(cert_chain_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
+    server(Pem::given(cert_chain_pem), Pem::given(key_pem))
+}
+
+/// The settings of a TLS server: its certificate, followed by those between it and the root, and its key (PKCS#8, PKCS#1 or
+/// SEC1).
+pub fn server(certificate: Pem<'_>, key: Pem<'_>) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(certificate.octets, certificate.path)?;
+    let key = PrivateKeyDer::from_pem_slice(key.octets).map_err(|source| match source {
+        pem::Error::NoItemsFound => TlsError::NoKey { path: key.path.into() },
+        source => TlsError::DamagedKey { path: key.path.into(), source },
     })?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|source| TlsError::Setup { source })?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|source| TlsError::Pair { path: certificate_path.into(), source })?;
+        .map_err(|source| TlsError::Pair { path: certificate.path.into(), source })?;
     Ok(Arc::new(config))
+}
+
+/// Why a certificate is not good at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfTime {
+    /// It was good until then.
+    Expired {
+        /// When it ended.
+        on: Timestamp,
+    },
+    /// It will be good from then on.
+    NotYet {
+        /// When it begins.
+        until: Timestamp,
+    },
+}
+
+/// Whether a certificate among these is not good at a time, as a client would find.
+pub fn out_of_time(certificate: Pem<'_>, at: Timestamp) -> Option<OutOfTime> {
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at.as_secs()).unwrap_or(0)));
+    certificates(certificate.octets, certificate.path).ok()?.iter().find_map(|certificate| judge(certificate, at))
+}
+
+/// Lets the client's own checks look at a certificate. They begin with its time, and then miss its authority, for none is
+/// given: only what they say of the time counts.
+fn judge(certificate: &CertificateDer<'_>, at: UnixTime) -> Option<OutOfTime> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    let algorithms = provider().signature_verification_algorithms.all;
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], at, algorithms) {
+        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Some(OutOfTime::Expired { on: timestamp(not_after) })
+        }
+        Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => {
+            Some(OutOfTime::NotYet { until: timestamp(not_before) })
+        }
+        // The enum is not ours.
+        Ok(()) | Err(_) => None,
+    }
+}
+
+fn timestamp(time: UnixTime) -> Timestamp {
+    Timestamp::default().after(Duration::from_secs(time.as_secs()))
 }
 
 fn client_that_trusts(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {

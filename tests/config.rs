@@ -9,7 +9,11 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use mailferry::clock::Clock;
 use mailferry::config::{self, Config, LoadError, Network, Problems, RULES, SignIn, Surroundings};
+use mailferry::listener::{ClientEntry, Tls};
+use mailferry::message::Charset;
+use mailferry::session::{Ehlo, Quirks};
 use mailferry::tls::{TlsError, Trust};
 use mailferry::upstream::{Credentials, TlsMode};
 
@@ -18,7 +22,8 @@ const FOLDER: &str = "tests/bad_configs";
 const REWRITE: &str = "REWRITE_EXPECTED";
 
 fn surroundings() -> Surroundings {
-    Surroundings { hostname: "relay".to_owned(), user: rustix::process::geteuid().as_raw(), ..Surroundings::default() }
+    let now = Clock::system().now();
+    Surroundings { hostname: "relay".to_owned(), user: rustix::process::geteuid().as_raw(), now, ..Surroundings::default() }
 }
 
 fn with_variables<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Surroundings {
@@ -68,7 +73,9 @@ fn trust_nobody(trust: &Trust) -> Result<std::sync::Arc<tokio_rustls::rustls::Cl
 #[test]
 fn every_broken_configuration_is_told_in_words() {
     fs::set_permissions(format!("{FOLDER}/files/open-secret"), fs::Permissions::from_mode(0o644)).unwrap();
-    fs::set_permissions(format!("{FOLDER}/files/empty-secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    for closed in ["empty-secret", "listener-key", "another-key", "damaged-key"] {
+        fs::set_permissions(format!("{FOLDER}/files/{closed}"), fs::Permissions::from_mode(0o600)).unwrap();
+    }
     let mut broken = BTreeSet::new();
     let mut wrong = Vec::new();
     let mut files: Vec<PathBuf> = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -92,8 +99,10 @@ fn every_broken_configuration_is_told_in_words() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // No key was renamed yet; a unit test of the reader has an invented one. The others are told of, and nothing is broken.
-    let missing: Vec<&&str> =
-        RULES.iter().filter(|rule| !broken.contains(**rule) && !["RenamedKey", "Ignored", "GatewayAllowed"].contains(*rule)).collect();
+    let missing: Vec<&&str> = RULES
+        .iter()
+        .filter(|rule| !broken.contains(**rule) && !["RenamedKey", "Ignored", "CertificateExpires", "GatewayAllowed"].contains(*rule))
+        .collect();
     assert!(missing.is_empty(), "no file in {FOLDER} breaks {missing:?}");
 }
 
@@ -156,6 +165,12 @@ fn debug_shows_no_secret() {
     let config = good(&office(""));
     let settings = config.upstreams(&trust_nobody).unwrap();
     assert!(!format!("{config:?}{settings:?}").contains("s3cret"));
+}
+
+/// RFC 5321 section 4.5.3.2.7.
+#[test]
+fn devices_may_think_for_five_minutes() {
+    assert_eq!(good(&office("")).limits.idle.as_secs(), 300);
 }
 
 #[test]
@@ -355,7 +370,7 @@ fn a_file_that_is_too_large_or_no_text_is_refused() {
 
 #[test]
 fn what_asks_for_nothing_may_stay() {
-    good(&office("clients: {}\ndomains: []\noperator:\nusers: {}\nsenders: []\nlimits:\nhttp: {}\n"));
+    good(&office("clients: { 10.0.0.1: }\ndomains: []\noperator:\nusers: {}\nsenders: []\nlimits:\nhttp: {}\n"));
 }
 
 #[test]
@@ -371,6 +386,57 @@ fn listeners_are_read_as_they_are_written() {
         found,
         ["localhost:2525 127.0.0.1:2525 []", "[::1]:25 [::1]:25 []", "0.0.0.0:26 0.0.0.0:26 [10.1.2.3/32]", "127.0.0.1:0 127.0.0.1:0 []"]
     );
+}
+
+#[test]
+fn clients_are_read_as_they_are_written_and_every_listener_knows_them() {
+    let text = "clients:\n  192.168.10.0/24: { charset: shift_jis }\n  192.168.10.21: { charset: latin1, quirks: { ehlo: minimal } }\n  \"fd00::/8\": { quirks: { lf_ends_data: true } }\n";
+    let config = good(&office(text));
+    let found: Vec<_> = config.listeners[0].clients.iter().collect();
+    let want = |network: &str, charset: Option<&str>, quirks| ClientEntry {
+        network: network.parse().unwrap(),
+        charset: charset.map(|label| Charset::of(label).unwrap()),
+        quirks,
+    };
+    let plain = Quirks::default();
+    assert_eq!(*found[0], want("192.168.10.21/32", Some("windows-1252"), Quirks { ehlo: Ehlo::Minimal, ..plain }));
+    assert_eq!(*found[1], want("192.168.10.0/24", Some("shift_jis"), plain));
+    assert_eq!(*found[2], want("fd00::/8", None, Quirks { lf_ends_data: true, ..plain }));
+    assert_eq!(good(&config.effective()).effective(), config.effective());
+}
+
+/// A certificate that is good for so many days, and its key, in files.
+fn certificate(folder: &Path, days: i64) -> (PathBuf, PathBuf) {
+    let mut params = rcgen::CertificateParams::new(["relay.contoso.local".to_owned()]).unwrap();
+    let now = std::time::SystemTime::now();
+    params.not_before = now.into();
+    params.not_after = (now + std::time::Duration::from_secs(days as u64 * 24 * 60 * 60)).into();
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let (certificate, key) = (folder.join("relay.pem"), folder.join("relay.key"));
+    fs::write(&certificate, params.self_signed(&signing_key).unwrap().pem()).unwrap();
+    fs::write(&key, signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    (certificate, key)
+}
+
+#[test]
+fn a_listener_with_tls_has_its_certificate_ready_and_tells_when_that_will_end() {
+    for (days, told) in [(31, &[][..]), (29, &["CertificateExpires"][..])] {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = certificate(folder.path(), days);
+        let text = |tls: &str| {
+            let files = format!("certificate: {}, key: {}", certificate.display(), key.display());
+            office("").replace("{ address: 127.0.0.1:25 }", &format!("{{ address: 127.0.0.1:25, tls: {tls}, {files} }}"))
+        };
+        let config = good(&text("starttls"));
+        assert!(matches!(&config.listeners[0].tls, Tls::StartTls(made) if made.file == certificate && made.key == key));
+        assert!(config.listeners[0].policy.starttls);
+        assert_eq!(good(&config.effective()).effective(), config.effective());
+        let notices: Vec<_> = config.notices.list.iter().map(|notice| notice.rule).collect();
+        assert_eq!(notices, told);
+        let config = good(&text("implicit"));
+        assert!(matches!(config.listeners[0].tls, Tls::Implicit(_)) && !config.listeners[0].policy.starttls);
+    }
 }
 
 proptest::proptest! {
@@ -417,7 +483,8 @@ fn a_variable_that_is_no_text_is_not_passed_over() {
 
 #[test]
 fn documented_keys_that_only_a_later_version_needs_are_told_and_passed_over() {
-    let config = good(&office("domains: [contoso.com]\noperator: { address: it@contoso.com }\n"));
+    let clients = "clients: { 10.0.0.0/8: { messages_per_minute: 5 } }";
+    let config = good(&office(&format!("domains: [contoso.com]\noperator: {{ address: it@contoso.com }}\n{clients}\n")));
     let told: Vec<_> = config.notices.list.iter().map(|notice| (notice.path.as_str(), notice.rule)).collect();
-    assert_eq!(told, [("domains", "Ignored"), ("operator", "Ignored")]);
+    assert_eq!(told, [("domains", "Ignored"), ("operator", "Ignored"), ("clients.10.0.0.0/8.messages_per_minute", "Ignored")]);
 }

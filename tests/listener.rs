@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use mailferry::clock::{Clock, Timestamp};
 use mailferry::intake::Intake;
-use mailferry::listener::{Connections, Limits, Listener, Settings};
-use mailferry::message::{AccountName, DisplayName, Identity, Mailbox, ReplyTo, ReversePath};
+use mailferry::listener::{ClientEntry, Clients, Connections, Limits, Listener, Settings, Tls};
+use mailferry::message::{AccountName, Charset, DisplayName, Identity, Mailbox, Repair, ReplyTo, ReversePath};
 use mailferry::senders::{Match, Rule, Senders};
-use mailferry::session::{Auth, Policy};
+use mailferry::session::{Auth, Ehlo, Policy, Quirks};
 use mailferry::sockets::ListenError;
 use mailferry::spool::Storage;
 use mailferry::tasks::Group;
@@ -30,14 +30,17 @@ fn settings() -> Settings {
         allow: Vec::new(),
         proxy: Vec::new(),
         hiding_places: Vec::new(),
+        tls: Tls::None,
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1024 * 1024,
             recipients: 100,
             errors: 10,
             auth: Auth::None,
+            starttls: false,
             postmaster: None,
         }),
+        clients: Clients::default(),
         limits: Limits { connections: 100, connections_per_client: 50, idle: Duration::from_secs(300), session: Duration::from_secs(3600) },
     }
 }
@@ -103,6 +106,13 @@ impl Device {
         }
     }
 
+    /// Reads what one look at the socket finds.
+    async fn segment(&mut self) -> String {
+        let mut found = vec![0; 4096];
+        let count = timeout(PATIENCE, self.stream.read(&mut found)).await.expect("nothing comes").unwrap();
+        String::from_utf8_lossy(&found[..count]).into_owned()
+    }
+
     /// Reads to the end of the connection.
     async fn rest(mut self) -> String {
         let mut found = Vec::new();
@@ -153,6 +163,70 @@ async fn takes_it_byte_by_byte_and_with_split_line_ends() {
     assert_eq!(relay.spool.stored()[0].facts.size, 4);
 }
 
+/// Some devices judge the first segment of an answer and never look at a second.
+#[tokio::test]
+async fn the_greeting_and_the_whole_answer_to_ehlo_come_in_one_piece() {
+    let policy = Policy { auth: Auth::AcceptAny, ..Policy::clone(&settings().policy) };
+    let relay = Relay::start(Settings { policy: Arc::new(policy), ..settings() });
+    let offers = "250-relay.example\r\n250-PIPELINING\r\n250-SIZE 1048576\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n\
+                  250 AUTH LOGIN PLAIN\r\n";
+    for _ in 0..20 {
+        let mut device = relay.connect().await;
+        assert_eq!(device.segment().await, GREETING);
+        device.send("EHLO camera\r\n").await;
+        assert_eq!(device.segment().await, offers);
+        device.send("MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n").await;
+        let answers = "250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n354 Send the message, then a line with a single dot\r\n";
+        assert_eq!(device.segment().await, answers);
+    }
+}
+
+#[tokio::test]
+async fn commands_may_end_in_lf_and_content_may_not() {
+    let relay = Relay::start(settings());
+    let mut device = relay.connect().await;
+    let (commands, content) = MESSAGE.split_once("Subject").unwrap();
+    device.send(format!("{}Subject{content}", commands.replace('\r', ""))).await;
+    assert_eq!(device.rest().await, ANSWERS);
+    let mut device = relay.connect().await;
+    device.send(MESSAGE.replace('\r', "")).await;
+    device.stream.shutdown().await.unwrap();
+    assert_eq!(device.rest().await, ANSWERS.split_inclusive("dot\r\n").next().unwrap());
+    assert_eq!(relay.spool.stored().len(), 1);
+}
+
+#[tokio::test]
+async fn survives_octets_that_are_no_text() {
+    let relay = Relay::start(settings());
+    let unknown = "500 5.5.2 That is no command known here: HELP names those that are\r\n";
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    // What telnet says before its user does, and strings that were sent with their ends.
+    device.send(b"\xff\xfb\x1f\xff\xfb\x20\xff\xfd\x01HELO dev\r\n\0NOOP\0\r\n\0\0\0\r\n").await;
+    device.expect(&format!("250 relay.example\r\n250 2.0.0 OK\r\n{unknown}")).await;
+    // Rubbish without end is answered as long as anybody could mean it, and then no more.
+    device.send((0..=255).map(|octet| if octet == b'\n' { b' ' } else { octet }).collect::<Vec<u8>>()).await;
+    device.send(b"\r\n\x01\x02\n".repeat(100)).await;
+    let said = device.rest().await;
+    assert_eq!(said, format!("{}421 4.7.0 Too many errors: closing the connection\r\n", unknown.repeat(9)));
+}
+
+#[tokio::test]
+async fn health_checks_leave_no_trace() {
+    let relay = Relay::start(settings());
+    for said in ["", "QUIT\r\n", "EHLO check\r\nQUIT\r\n", "NOOP\r\n"] {
+        let mut device = relay.connect().await;
+        device.send(said).await;
+        device.stream.shutdown().await.unwrap();
+        device.rest().await;
+    }
+    let device = relay.connect().await;
+    device.stream.set_zero_linger().unwrap();
+    drop(device);
+    assert_eq!(relay.group.stop(PATIENCE).await.left, 0);
+    assert_eq!(logged().len(), 1, "{:?}", logged());
+}
+
 #[tokio::test]
 async fn a_client_that_closed_its_half_still_gets_its_answers() {
     let relay = Relay::start(settings());
@@ -199,6 +273,42 @@ async fn a_message_without_its_end_is_not_kept() {
     device.stream.shutdown().await.unwrap();
     assert_eq!(device.rest().await, "");
     assert!(relay.spool.stored().is_empty());
+}
+
+/// What the configuration says of this machine.
+fn clients(charset: Option<&str>, quirks: Quirks) -> Clients {
+    let charset = charset.map(|label| Charset::of(label).unwrap());
+    Clients::new(vec![ClientEntry { network: "127.0.0.0/8".parse().unwrap(), charset, quirks }])
+}
+
+#[tokio::test]
+async fn a_client_that_is_listed_gets_what_it_needs() {
+    let quirks = Quirks { ehlo: Ehlo::Minimal, lf_ends_data: true, ..Quirks::default() };
+    let relay = Relay::start(Settings { clients: clients(Some("shift_jis"), quirks), ..settings() });
+    let mut device = relay.connect().await;
+    device.send("EHLO plc\nMAIL FROM:<scan@printer>\nRCPT TO:<a@b.example>\nDATA\nSubject: x\n\n..hi\n.\nQUIT\n").await;
+    assert_eq!(device.rest().await, ANSWERS);
+    let stored = relay.spool.stored();
+    assert_eq!((stored[0].facts.size, stored[0].origin.charset), (5, Charset::of("shift_jis")));
+    assert!(stored[0].repairs.contains(Repair::BareLf));
+}
+
+#[tokio::test]
+async fn a_message_that_waits_behind_a_dot_tells_how_it_could_end() {
+    let limits = Limits { idle: Duration::from_millis(50), ..settings().limits };
+    let relay = Relay::start(Settings { limits, ..settings() });
+    let mut device = relay.connect().await;
+    device.begin_message().await;
+    // In pieces, so that no single one shows it.
+    for piece in ["Subject: x\n\nhi\n", ".", "\n"] {
+        device.send(piece).await;
+        tokio::task::yield_now().await;
+    }
+    device.rest().await;
+    let line = logged().pop().unwrap();
+    let remedy = "set its line ends to CRLF; if that cannot be, add to the configuration: \
+                  clients: { \\\"127.0.0.1\\\": { quirks: { lf_ends_data: true } } }";
+    assert!(line.contains("message was not finished") && line.contains(remedy), "{line}");
 }
 
 #[tokio::test]
@@ -275,11 +385,15 @@ async fn refuses_what_nobody_may_send_and_headers_without_end() {
 #[tokio::test]
 async fn stops_a_message_that_goes_round_in_circles() {
     let relay = Relay::start(settings());
-    let mut device = relay.connect().await;
-    device.begin_message().await;
-    device.send("Received: from a by b\r\n".repeat(101)).await;
-    device.send("\r\nhi\r\n.\r\n").await;
-    device.expect("554 5.4.6 The message goes round in circles: too many Received fields\r\n").await;
+    for (fields, answer) in
+        [(30, "250 2.0.0 Queued as 000000000001\r\n"), (31, "554 5.4.6 The message goes round in circles: too many Received fields\r\n")]
+    {
+        let mut device = relay.connect().await;
+        device.begin_message().await;
+        device.send("Received: from a by b\r\n".repeat(fields)).await;
+        device.send("\r\nhi\r\n.\r\n").await;
+        device.expect(answer).await;
+    }
 }
 
 #[tokio::test]
@@ -451,7 +565,7 @@ async fn each_event_leaves_one_line_in_which_nothing_from_outside_is_raw() {
         [
             r#" INFO refused command client=127.0.0.1 listener=127.0.0.1:25 reply=553 5.1.3 "<admin?[0m>" is no mail address: each recipient is written as name@domain"#,
             r#" INFO accepted entry=000000000001 client=127.0.0.1 listener=127.0.0.1:25 helo="\u{1b}[31mred" from=\u{1b}]0;title rule=1 send_as=scanner@contoso.com account=office recipients=2 to=a@b.example, c@d.example size=6 repaired="bare-lf, no-separator, no-from, no-to, no-date, no-message-id""#,
-            r#" WARN refused client client=127.0.0.1 listener="127.0.0.1:25" reason=the client speaks TLS on a listener without TLS remedy="turn TLS/SSL off in the mail settings of the device""#,
+            r#" WARN refused client client=127.0.0.1 listener="127.0.0.1:25" reason=the client speaks TLS on a listener without TLS remedy="turn TLS/SSL off in the mail settings of the device, or set `tls: implicit` with a certificate on this listener""#,
         ]
     );
 }

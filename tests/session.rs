@@ -6,14 +6,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mailferry::message::{EntryId, Mailbox, Receipt};
-use mailferry::session::{Auth, Checked, Closing, Conditions, Next, Policy, Receiving, Refusal, Scratch, Session};
+use mailferry::session::{
+    Auth, Checked, Closing, Conditions, Ehlo, Next, Policy, Quirks, Receiving, Refusal, Scratch, Securing, Session, Way,
+};
 use mailferry::smtp::{Line, LineReader, Reply};
 use proptest::prelude::*;
 
 const MESSAGE_SIZE: u64 = 1000;
 
 fn policy(auth: Auth) -> Policy {
-    Policy { hostname: "relay.example".into(), message_size: MESSAGE_SIZE, recipients: 3, errors: 5, auth, postmaster: None }
+    Policy {
+        hostname: "relay.example".into(),
+        message_size: MESSAGE_SIZE,
+        recipients: 3,
+        errors: 5,
+        auth,
+        starttls: false,
+        postmaster: None,
+    }
 }
 
 /// The users of `auth: users`: `scanner` with the password `geheim`.
@@ -25,6 +35,7 @@ fn users() -> Auth {
 enum Place {
     Commands(Session),
     Content(Receiving, Option<Refusal>),
+    Securing(Securing),
     Closed(Closing),
 }
 
@@ -37,7 +48,11 @@ struct Play {
 
 impl Play {
     fn begin(policy: Policy) -> Self {
-        let (session, greeting) = Session::new(Arc::new(policy));
+        Self::begin_with(policy, Quirks::default(), Way::Clear)
+    }
+
+    fn begin_with(policy: Policy, quirks: Quirks, way: Way) -> Self {
+        let (session, greeting) = Session::new(Arc::new(policy), quirks, way);
         let mut play = Self { place: Place::Commands(session), conditions: Conditions::Ready, said: Vec::new() };
         play.hear(&greeting);
         play
@@ -68,6 +83,7 @@ impl Play {
                 Place::Commands(session)
             }
             content @ Place::Content(..) => content,
+            Place::Securing(_) => panic!("only TLS can go on"),
             Place::Closed(why) => panic!("the conversation is over ({why:?})"),
         };
     }
@@ -85,6 +101,10 @@ impl Play {
             Next::Verify(verifying) => match verifying.verify(&mut Scratch::default()) {
                 Checked::Right(next) | Checked::Wrong { next, .. } => self.take(next),
             },
+            Next::StartTls(securing, reply) => {
+                self.hear(&reply);
+                Place::Securing(securing)
+            }
             Next::Close(reply, why) => {
                 self.hear(&reply);
                 Place::Closed(why)
@@ -95,7 +115,7 @@ impl Play {
     fn happen(&mut self, what: &str) {
         let refuse = |place: &mut Place, refusal| match place {
             Place::Content(_, refused) => *refused = Some(refusal),
-            Place::Commands(_) | Place::Closed(_) => panic!("no content is being received"),
+            Place::Commands(_) | Place::Securing(_) | Place::Closed(_) => panic!("no content is being received"),
         };
         match what {
             "the disk is full" => self.conditions = Conditions::Full,
@@ -107,6 +127,12 @@ impl Play {
             "its header is too large" => refuse(&mut self.place, Refusal::HeaderTooLarge),
             "it goes round in circles" => refuse(&mut self.place, Refusal::Loop),
             "no rule matches" => refuse(&mut self.place, Refusal::NoSenderRule),
+            "TLS begins" => {
+                let Place::Securing(securing) = std::mem::replace(&mut self.place, Place::Closed(Closing::Quit)) else {
+                    panic!("no TLS was to begin")
+                };
+                self.place = Place::Commands(securing.secured());
+            }
             "closed" => assert!(matches!(self.place, Place::Closed(_)), "the conversation goes on"),
             other => panic!("{other:?} cannot happen"),
         }
@@ -116,7 +142,11 @@ impl Play {
 /// Plays a transcript that begins behind the greeting.
 #[track_caller]
 fn check_with(policy: Policy, transcript: &str) {
-    let mut play = Play::begin(policy);
+    check_play(Play::begin(policy), transcript);
+}
+
+#[track_caller]
+fn check_play(mut play: Play, transcript: &str) {
     play.said.clear();
     for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(what) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
@@ -188,6 +218,95 @@ fn needs_no_greeting_and_takes_any() {
         S: 503 5.5.1 Say MAIL first
         C: HELO my printer!
         S: 250 relay.example
+        ",
+    );
+}
+
+#[test]
+fn a_client_that_chokes_on_extensions_is_told_of_none() {
+    let play = |ehlo| Play::begin_with(policy(Auth::AcceptAny), Quirks { ehlo, ..Quirks::default() }, Way::Clear);
+    check_play(
+        play(Ehlo::Minimal),
+        r"
+        C: EHLO camera
+        S: 250 relay.example
+        C: AUTH LOGIN
+        S: 334 VXNlcm5hbWU6
+        C: dQ==
+        S: 334 UGFzc3dvcmQ6
+        C: cA==
+        S: 235 2.7.0 Login OK
+        ",
+    );
+    check_play(
+        play(Ehlo::Off),
+        r"
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 Sender OK
+        C: EHLO camera
+        S: 502 5.5.1 EHLO is not taken here
+        C: RCPT TO:<a@b>
+        S: 250 2.1.5 Recipient OK
+        C: HELO camera
+        S: 250 relay.example
+        C: DATA
+        S: 503 5.5.1 Say MAIL first
+        ",
+    );
+}
+
+#[test]
+fn takes_any_name_behind_the_greeting() {
+    for name in [
+        "",
+        " ",
+        " \t ",
+        " my_printer",
+        " ilo.@host",
+        " 192.168.1.30",
+        " fe80::1",
+        " [192.168.1.30] ",
+        " [IPv6:fe80::1]",
+        " scan@legacy.test",
+        " B\u{fc}ro",
+        " a b c",
+        "  two",
+        " localhost.localdomain",
+        " -",
+        " \u{1b}[31m",
+    ] {
+        let transcript = format!("C: HELO{name}\nS: 250 relay.example\nC: MAIL FROM:<a@b>\nS: 250 2.1.0 Sender OK");
+        check(&transcript);
+        check_play(
+            Play::begin_with(policy(Auth::None), Quirks { ehlo: Ehlo::Minimal, ..Quirks::default() }, Way::Clear),
+            &transcript.replace("HELO", "EHLO"),
+        );
+    }
+    check(
+        "C: EHLO\nS: 250-relay.example\nS: 250-PIPELINING\nS: 250-SIZE 1000\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250 ENHANCEDSTATUSCODES\nC: HELO\nS: 250 relay.example",
+    );
+}
+
+#[test]
+fn takes_senders_and_recipients_as_devices_write_them() {
+    check(
+        r"
+        C: mail from: scanner
+        S: 250 2.1.0 Sender OK
+        C: MAIL FROM:<<a@b.example>> BODY=8BITMIME X-VENDOR=1
+        S: 250 2.1.0 Sender OK
+        C: Mail From : 2nd floor <a@b.example>
+        S: 250 2.1.0 Sender OK
+        C: rcpt to:mailto:a@b.example;
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO <A@B.example>, c@d.example
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO:<@relay.example:e@f.example> NOTIFY=NEVER
+        S: 250 2.1.5 Recipient OK
+        C: RCPT TO:<g@h.example>
+        S: 452 4.5.3 Too many recipients: send to the rest in another message
+        C: data
+        S: 354 Send the message, then a line with a single dot
         ",
     );
 }
@@ -489,6 +608,110 @@ fn users_must_sign_in() {
     );
 }
 
+/// With STARTTLS.
+fn protected(auth: Auth) -> Policy {
+    Policy { starttls: true, ..policy(auth) }
+}
+
+#[test]
+fn behind_starttls_the_conversation_begins_anew() {
+    check_with(
+        protected(Auth::AcceptAny),
+        r"
+        C: EHLO x
+        S: 250-relay.example
+        S: 250-PIPELINING
+        S: 250-SIZE 1000
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-ENHANCEDSTATUSCODES
+        S: 250-STARTTLS
+        S: 250 AUTH LOGIN PLAIN
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 Sender OK
+        C: RCPT TO:<a@b>
+        S: 250 2.1.5 Recipient OK
+        C: STARTTLS
+        S: 220 2.0.0 Go ahead with TLS
+        [TLS begins]
+        C: DATA
+        S: 503 5.5.1 Say MAIL first
+        C: STARTTLS
+        S: 503 5.5.1 TLS protects this connection already
+        C: EHLO x
+        S: 250-relay.example
+        S: 250-PIPELINING
+        S: 250-SIZE 1000
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-ENHANCEDSTATUSCODES
+        S: 250 AUTH LOGIN PLAIN
+        ",
+    );
+}
+
+#[test]
+fn where_tls_can_be_had_no_password_is_checked_in_clear() {
+    let needs_tls = r"
+        C: EHLO x
+        S: 250-relay.example
+        S: 250-PIPELINING
+        S: 250-SIZE 1000
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-ENHANCEDSTATUSCODES
+        S: 250 STARTTLS
+        C: AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt
+        S: 538 5.7.11 A password is not taken in clear: say STARTTLS first
+        C: MAIL FROM:<a@b>
+        S: 530 5.7.0 A login is needed here: say STARTTLS first, then AUTH
+        C: STARTTLS
+        S: 220 2.0.0 Go ahead with TLS
+        [TLS begins]
+        C: MAIL FROM:<a@b>
+        S: 530 5.7.0 A login is needed here: say AUTH first
+        C: AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt
+        S: 235 2.7.0 Login OK
+        C: MAIL FROM:<a@b>
+        S: 250 2.1.0 Sender OK
+        ";
+    check_with(protected(users()), needs_tls);
+    let takes_it = "C: AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt\nS: 235 2.7.0 Login OK\nC: MAIL FROM:<a@b>\nS: 250 2.1.0 Sender OK";
+    // Within the machine, and where the operator has said that this device cannot do TLS, or that none can.
+    check_play(Play::begin_with(protected(users()), Quirks::default(), Way::Local), takes_it);
+    check_play(Play::begin_with(protected(users()), Quirks { starttls: false, ..Quirks::default() }, Way::Clear), takes_it);
+    check_play(Play::begin_with(policy(users()), Quirks::default(), Way::Clear), takes_it);
+    check_play(Play::begin_with(policy(users()), Quirks::default(), Way::Tls), takes_it);
+    check_with(protected(Auth::AcceptAny), "C: AUTH PLAIN AHNjYW5uZXIAZ2VoZWlt\nS: 235 2.7.0 Login OK");
+}
+
+#[test]
+fn starttls_wipes_no_count_of_errors() {
+    let error = "C: XYZZY\nS: 500 5.5.2 That is no command known here: HELP names those that are\n";
+    let tls = "C: STARTTLS\nS: 220 2.0.0 Go ahead with TLS\n[TLS begins]\n";
+    let last = "C: XYZZY\nS: 421 4.7.0 Too many errors: closing the connection\n[closed]";
+    check_with(protected(Auth::None), &format!("{}{tls}{}{last}", error.repeat(3), error.repeat(2)));
+}
+
+#[test]
+fn a_client_that_fails_at_starttls_is_not_offered_it() {
+    let quirks = Quirks { starttls: false, ..Quirks::default() };
+    check_play(
+        Play::begin_with(protected(Auth::None), quirks, Way::Clear),
+        r"
+        C: EHLO x
+        S: 250-relay.example
+        S: 250-PIPELINING
+        S: 250-SIZE 1000
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250 ENHANCEDSTATUSCODES
+        C: STARTTLS
+        S: 502 5.5.1 STARTTLS is not offered here: turn TLS off on the device
+        ",
+    );
+}
+
 #[test]
 fn few_logins_may_fail() {
     let failed = "C: AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA==\nS: 535 5.7.8 The name or the password is wrong\n".repeat(5);
@@ -508,6 +731,7 @@ fn a_name_is_kept_only_when_it_was_verified() {
         let Place::Commands(session) = play.place else { panic!("the conversation is over") };
         let introduction = session.introduction();
         assert_eq!((introduction.helo.as_deref(), introduction.esmtp, introduction.login.as_deref()), (Some("printer"), true, want));
+        assert!(!introduction.tls);
         assert!(!format!("{session:?}").contains("geheim"));
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mailferry::clock::{Clock, Timestamp};
 use mailferry::intake::Intake;
-use mailferry::listener::{Connections, Limits, Listener, Settings};
+use mailferry::listener::{Clients, Connections, Limits, Listener, Settings, Tls};
 use mailferry::message::{AccountName, Client, DisplayName, Identity, Mailbox, Process as ClientProcess, ReplyTo};
 use mailferry::senders::{Match, Rule, Senders};
 use mailferry::session::{Auth, Policy};
@@ -35,14 +35,17 @@ fn settings(address: Address) -> Settings {
         allow: Vec::new(),
         proxy: Vec::new(),
         hiding_places: Vec::new(),
+        tls: Tls::None,
         policy: Arc::new(Policy {
             hostname: "relay.example".into(),
             message_size: 1024 * 1024,
             recipients: 100,
             errors: 10,
             auth: Auth::None,
+            starttls: false,
             postmaster: None,
         }),
+        clients: Clients::default(),
         limits: Limits { connections: 100, connections_per_client: 50, idle: Duration::from_secs(300), session: Duration::from_secs(3600) },
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn message(size: u64, received: Timestamp) -> NewEntry {
             helo: Some("copier-2".into()),
             esmtp: true,
             login: None,
+            tls: false,
             charset: None,
             received,
         },

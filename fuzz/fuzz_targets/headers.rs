@@ -51,6 +51,7 @@ fn origin(choices: u8, helo: &[u8]) -> Origin {
         helo: (!helo.is_empty()).then(|| String::from_utf8_lossy(helo).into_owned()),
         esmtp: choices & 2 == 0,
         login: (choices & 4 != 0).then(|| "user".into()),
+        tls: false,
         charset: if choices & 0x80 == 0 { None } else { Charset::of("shift_jis") },
         received: RECEIVED,
     }

@@ -5,6 +5,7 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::listener::{Certificate, ClientEntry, Tls};
 use crate::message::{DisplayName, ReplyTo};
 use crate::senders::Rule;
 use crate::session::Auth;
@@ -12,6 +13,7 @@ use crate::sockets::Address;
 use crate::upstream::TlsMode;
 
 use super::account::{Account, Application, Roots, SignIn};
+use super::clients::EHLO;
 use super::general::{FORMATS, LEVELS};
 use super::values::{show_duration, show_size};
 use super::{Config, listener};
@@ -73,6 +75,7 @@ pub(super) fn write(config: &Config) -> String {
     lines.under("accounts", |lines| config.accounts.iter().for_each(|account| write_account(lines, account)));
     lines.under("senders", |lines| config.senders.rules.iter().for_each(|rule| write_rule(lines, rule)));
     write_users(&mut lines, config);
+    write_clients(&mut lines, config);
     lines.key("message_size", show_size(config.message_size));
     match config.http {
         Some(address) => lines.under("http", |lines| lines.key("address", quoted(address))),
@@ -110,9 +113,19 @@ fn write_listener(lines: &mut Lines, listener: &listener::Settings) {
             lines.key("proxy", flow(&listener.proxy));
         }
         lines.key("auth", auth);
-        lines.key("tls", "none");
+        match &listener.tls {
+            Tls::None => lines.key("tls", "none"),
+            Tls::StartTls(certificate) => write_certificate(lines, "starttls", certificate),
+            Tls::Implicit(certificate) => write_certificate(lines, "implicit", certificate),
+        }
         lines.key("delivery", "queued");
     });
+}
+
+fn write_certificate(lines: &mut Lines, tls: &str, certificate: &Certificate) {
+    lines.key("tls", tls);
+    lines.key("certificate", quoted(certificate.file.display()));
+    lines.key("key", quoted(certificate.key.display()));
 }
 
 fn write_account(lines: &mut Lines, account: &Account) {
@@ -212,6 +225,26 @@ fn write_users(lines: &mut Lines, config: &Config) {
     let mut names: Vec<&String> = config.users.keys().collect();
     names.sort();
     lines.under("users", |lines| names.iter().for_each(|name| lines.key(&quoted(name), REDACTED)));
+}
+
+fn write_clients(lines: &mut Lines, config: &Config) {
+    if config.clients.iter().next().is_none() {
+        return lines.key("clients", "{}");
+    }
+    lines.under("clients", |lines| config.clients.iter().for_each(|entry| write_client(lines, entry)));
+}
+
+fn write_client(lines: &mut Lines, entry: &ClientEntry) {
+    lines.under(&quoted(entry.network), |lines| {
+        if let Some(charset) = entry.charset {
+            lines.key("charset", quoted(charset));
+        }
+        lines.under("quirks", |lines| {
+            lines.key("ehlo", word(&EHLO, &entry.quirks.ehlo));
+            lines.key("lf_ends_data", entry.quirks.lf_ends_data);
+            lines.key("starttls", entry.quirks.starttls);
+        });
+    });
 }
 
 fn write_limits(lines: &mut Lines, config: &Config) {

@@ -21,6 +21,7 @@ pub(super) const KEYS: &[&str] = &[
     "accounts",
     "senders",
     "users",
+    "clients",
     "message_size",
     "http",
     "limits",

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::listener::{Limits, Settings};
+use crate::listener::{Clients, Limits, Settings, Tls};
 use crate::session::{Auth, Policy};
 use crate::sockets::Address;
 
 use super::address;
+use super::certificates;
 use super::networks;
 use super::problem::Place;
 use super::reader::{Field, Reader, Section};
@@ -19,7 +20,7 @@ use super::rule::Rule;
 use super::secrets;
 
 /// Keys of a listener.
-pub(super) const KEYS: &[&str] = &["address", "mode", "allow", "proxy", "auth", "tls", "delivery"];
+pub(super) const KEYS: &[&str] = &["address", "mode", "allow", "proxy", "auth", "tls", "certificate", "key", "delivery"];
 
 /// Password hashes by name.
 pub(super) type Users = Arc<HashMap<String, String>>;
@@ -32,6 +33,7 @@ pub(super) struct Common {
     pub(super) errors: u32,
     pub(super) limits: Limits,
     pub(super) users: Users,
+    pub(super) clients: Clients,
     /// Whether the configuration lists any, right or wrong.
     pub(super) has_users: bool,
 }
@@ -63,12 +65,14 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
     let only_local =
         address.network().is_some_and(|address| address.ip().to_canonical().is_loopback()) || matches!(address, Address::Unix(_));
     let hiding_places = if only_local || demands_login { Vec::new() } else { see_container(reader, &section, &allow) };
+    let tls = certificates::read_tls(reader, &section);
     let policy = Policy {
         hostname: common.hostname.clone(),
         message_size: common.message_size,
         recipients: common.recipients,
         errors: common.errors,
         auth,
+        starttls: matches!(tls, Tls::StartTls(_)),
         // Nobody reads mail to `postmaster` until an operator can be named.
         postmaster: None,
     };
@@ -78,22 +82,19 @@ fn read_one(reader: &Reader<'_>, member: &Field<'_>, common: &Common, taken: &mu
         allow,
         proxy,
         hiding_places,
+        tls,
         policy: Arc::new(policy),
+        clients: common.clients.clone(),
         limits: common.limits,
     })
 }
 
-/// `tls` and `delivery`, of whose values only one each works yet.
+/// `delivery`, of whose values only one works yet.
 fn read_later(reader: &Reader<'_>, section: &Section<'_>) {
-    let later = |key: &str, values: &[(&'static str, bool)], instead: &'static str| {
-        let Some(field) = section.get(key) else { return };
-        if field.choice(reader, values) == Some(false) {
-            let what = format!("`{key}: {}`", field.text(reader).unwrap_or_default());
-            field.note(reader, Rule::NotYet { what, instead });
-        }
-    };
-    later("tls", &[("none", true), ("starttls", false), ("implicit", false)], "write `tls: none`");
-    later("delivery", &[("queued", true), ("direct", false)], "write `delivery: queued`");
+    let Some(field) = section.get("delivery") else { return };
+    if field.choice(reader, &[("queued", true), ("direct", false)]) == Some(false) {
+        field.note(reader, Rule::NotYet { what: "`delivery: direct`".to_owned(), instead: "write `delivery: queued`" });
+    }
 }
 
 #[derive(Clone, Copy)]

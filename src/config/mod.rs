@@ -10,6 +10,8 @@
 mod account;
 mod accounts;
 mod address;
+mod certificates;
+mod clients;
 mod container;
 mod effective;
 mod find;
@@ -72,8 +74,10 @@ pub struct Config {
     pub recipients: usize,
     /// errors in one conversation,
     pub errors: u32,
-    /// and the users with their password hashes.
+    /// the users with their password hashes,
     pub users: Arc<HashMap<String, String>>,
+    /// and what single clients need.
+    pub clients: listener::Clients,
     /// The accounts, at least one.
     pub accounts: Vec<Account>,
     /// Which messages go out as whom.
@@ -124,6 +128,7 @@ fn freeze(reader: &Reader<'_>, tree: &Node, source: &str) -> Option<Config> {
         errors: general.errors,
         limits: general.limits,
         users: listeners::read_users(reader, &root),
+        clients: clients::read(reader, &root),
         has_users: !root.get("users").is_none_or(Field::is_empty),
     };
     let listeners = listeners::read(reader, &root, &common, general.http);
@@ -138,6 +143,7 @@ fn freeze(reader: &Reader<'_>, tree: &Node, source: &str) -> Option<Config> {
         recipients: common.recipients,
         errors: common.errors,
         users: common.users,
+        clients: common.clients,
         accounts: declared.into_iter().map(|declared| declared.account).collect::<Option<_>>()?,
         senders,
         message_size,
@@ -196,6 +202,8 @@ mod tests {
         accounts::TLS_KEYS,
         accounts::LIMIT_KEYS,
         listeners::KEYS,
+        clients::KEYS,
+        clients::QUIRK_KEYS,
         senders::KEYS,
         senders::MATCH_KEYS,
     ];
@@ -217,6 +225,7 @@ mod tests {
             let keys = match section {
                 "" => general::KEYS,
                 "listeners[]" => listeners::KEYS,
+                "clients.*" => clients::KEYS,
                 "accounts.*.auth" => accounts::AUTH_KEYS,
                 "accounts.*.limits" => accounts::LIMIT_KEYS,
                 other => panic!("{other} is no section"),

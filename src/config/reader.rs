@@ -71,6 +71,11 @@ impl<'t> Field<'t> {
         reader.note(&self.node.place, &self.path, rule);
     }
 
+    /// Keeps what a person should know of this value although it breaks no rule.
+    pub(super) fn tell(&self, reader: &Reader<'_>, rule: Rule) {
+        reader.tell(&self.node.place, &self.path, rule);
+    }
+
     fn child(&self, key: &Key, node: &'t Node) -> Self {
         Self { path: join(&self.path, &key.text), node }
     }

@@ -124,6 +124,10 @@ rules! {
         format!("this is no password hash: {why}"),
         "write an argon2 or bcrypt hash in quotes; this prints one: htpasswd -nBC 12 '' | tr -d ':\\n'";
 
+    BadCharset { found: String } =>
+        format!("{} is no charset known here", quoted(found)),
+        "write its usual name, as in windows-1252, iso-8859-2, shift_jis, gbk, euc-kr, koi8-r or utf-8";
+
     // ---- Secrets.
 
     SecretForm =>
@@ -141,6 +145,28 @@ rules! {
     SecretText { why: &'static str } =>
         format!("the secret cannot be used: {why}"),
         "put the secret there, and nothing else; one line end behind it does no harm";
+
+    // ---- Certificates of listeners.
+
+    CertificateUnusable { why: String } =>
+        why.as_str(),
+        "write the server's own certificate there in PEM form, and behind it those between it and its authority";
+    KeyUnusable { why: String } =>
+        why.as_str(),
+        "write the private key there in PEM form, without a password: openssl pkey -in KEY -out relay.key";
+    NotAPair { why: String, certificate: PathBuf, key: PathBuf } =>
+        why.as_str(),
+        format!("these must print the same:\nopenssl x509 -noout -pubkey -in {}\nopenssl pkey -pubout -in {}", shell(certificate), shell(key));
+    CertificateExpired { path: PathBuf, on: String } =>
+        format!("a certificate in {} expired on {on}", quoted(&path.to_string_lossy())),
+        "renew it, or set `tls: none` until that is done";
+    CertificateNotYet { path: PathBuf, until: String } =>
+        format!("a certificate in {} is good only from {until} on", quoted(&path.to_string_lossy())),
+        "set the clock of this machine right, or wait";
+    /// A notice.
+    CertificateExpires { path: PathBuf, on: String } =>
+        format!("a certificate in {} expires on {on}", quoted(&path.to_string_lossy())),
+        "renew it before, and restart the relay";
 
     // ---- Environment.
 
@@ -179,6 +205,9 @@ rules! {
         format!("these networks hold {addresses} public addresses, more than {most}: this would be an open relay"),
         "list the networks in which your devices really are; private networks (10.0.0.0/8, 192.168.0.0/16 …) may be listed whole\n\
          or demand a login: auth: users, without `allow`";
+    ClientTwice { other: String } =>
+        format!("{} means the same clients", quoted(other)),
+        "make one entry of the two";
     ProxyTooWide { addresses: String, most: &'static str } =>
         format!("these networks hold {addresses} public addresses, more than {most}: each of them could claim to be any client"),
         "list the addresses of the proxies alone, as in 10.0.0.5";

@@ -66,7 +66,7 @@ fn from_file(reader: &Reader<'_>, field: &Field<'_>) -> Option<Secret> {
 
 /// Whether anybody but the file's owner and us can read or change it. A file of another owner we can only read
 /// through its group (root's file, `fsGroup` in Kubernetes, mode 0440), so then the group may read it.
-fn open_to_others(mode: u32, owner: u32, user: u32) -> bool {
+pub(super) fn open_to_others(mode: u32, owner: u32, user: u32) -> bool {
     let group_needed = owner != user && user != 0;
     mode & if group_needed { 0o037 } else { 0o077 } != 0
 }

@@ -1,4 +1,4 @@
-//! What the configuration takes from outside its text: the environment, files, the host's name and network.
+//! What the configuration takes from outside its text: the environment, files, the host's name and network, the time.
 //!
 //! It is handed to the reader, so that a test brings its own and nothing reads the process's state elsewhere.
 
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use crate::clock::{Clock, Timestamp};
+
 use super::container::Network;
 
 /// The process's surroundings, or a test's.
@@ -22,6 +24,8 @@ pub struct Surroundings {
     pub hostname: String,
     /// The user who runs the program: a file of another's is judged by what *we* need to read it.
     pub user: u32,
+    /// The time, against which certificates are held.
+    pub now: Timestamp,
     /// What can be seen of the network.
     pub network: Network,
     /// Where a configuration is looked for when none is named.
@@ -45,6 +49,7 @@ impl Surroundings {
             variables,
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             user: rustix::process::geteuid().as_raw(),
+            now: Clock::system().now(),
             places: vec!["mailferry.yaml".into(), "/etc/mailferry/mailferry.yaml".into()],
         }
     }

@@ -1,6 +1,6 @@
 //! Keys that are not read: those that come with a later version, and those that went with an earlier one.
 //!
-//! Paths are general: `[]` stands for any place in a list, `*` for any name of an account.
+//! Paths are general: `[]` stands for any place in a list, `*` for any name of an account, and any client.
 
 /// A documented key that this version does not act upon.
 pub(super) struct Later {
@@ -22,11 +22,9 @@ pub(super) const RENAMED: &[Renamed] = &[];
 
 /// A key leaves this table when it begins to work.
 pub(super) const LATER: &[Later] = &[
-    Later { path: "clients", harmless: true, instead: "every device is treated the same" },
+    Later { path: "clients.*.messages_per_minute", harmless: true, instead: "an account's limit counts for all its devices together" },
     Later { path: "domains", harmless: true, instead: "every recipient counts the same" },
     Later { path: "operator", harmless: true, instead: "the log and `mailferry queue list` tell of mail that does not arrive" },
-    Later { path: "listeners[].certificate", harmless: false, instead: "remove it; devices reach this listener without TLS" },
-    Later { path: "listeners[].key", harmless: false, instead: "remove it; devices reach this listener without TLS" },
     Later { path: "accounts.*.auth.certificate", harmless: false, instead: "set `client_secret`" },
     Later { path: "accounts.*.auth.key", harmless: false, instead: "set `client_secret`" },
     Later { path: "accounts.*.auth.managed_identity", harmless: false, instead: "set `client_secret`" },
@@ -54,14 +52,15 @@ pub(super) fn general(path: &str) -> String {
             c => general.push(c),
         }
     }
-    match general.strip_prefix("accounts.").and_then(|rest| KEYS_BELOW.iter().find_map(|key| rest.find(key).map(|at| &rest[at..]))) {
-        Some(rest) => format!("accounts.*{rest}"),
-        None => general,
-    }
+    let below = |(section, keys): &(&str, &[&str])| {
+        let rest = general.strip_prefix(section)?.strip_prefix('.')?;
+        keys.iter().find_map(|key| rest.find(key).map(|at| format!("{section}.*{}", &rest[at..])))
+    };
+    NAMED.iter().find_map(below).unwrap_or(general)
 }
 
-/// The sections of an account; its name may have dots of its own.
-const KEYS_BELOW: [&str; 3] = [".auth.", ".limits.", ".tls."];
+/// Sections whose keys are names that may have dots of their own, and what can stand behind such a name.
+const NAMED: [(&str, &[&str]); 2] = [("accounts", &[".auth.", ".limits.", ".tls."]), ("clients", &[".quirks.", ".messages_per_minute"])];
 
 #[cfg(test)]
 mod tests {
@@ -71,6 +70,7 @@ mod tests {
     fn names_and_places_are_generalised() {
         assert_eq!(general("listeners[12].key"), "listeners[].key");
         assert_eq!(general("accounts.front.desk.auth.certificate"), "accounts.*.auth.certificate");
+        assert_eq!(general("clients.192.168.10.0/24.messages_per_minute"), "clients.*.messages_per_minute");
         assert_eq!(general("domains"), "domains");
     }
 }

@@ -156,6 +156,7 @@ mod tests {
                 helo: None,
                 esmtp: true,
                 login: None,
+                tls: false,
                 charset: None,
                 received: Timestamp::from_millis(0),
             },

@@ -123,7 +123,8 @@ impl Door {
         }
     }
 
-    /// Tells a client why it is not served. It keeps its place as long as that takes.
+    /// Tells a client why it is not served, in clear also where TLS comes first: a handshake is for those who are. It keeps its
+    /// place as long as that takes.
     fn turn_away(&self, stream: Stream, client: Client, place: OwnedSemaphorePermit, why: Farewell) {
         self.log_refused_client(client, End::Farewell(why));
         let mut connection = Connection::new(stream, &self.settings.limits);

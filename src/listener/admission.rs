@@ -113,7 +113,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::listener::Limits;
+    use crate::listener::{Clients, Limits, Tls};
     use crate::session::Policy;
 
     fn settings(address: &str, allow: &[&str], auth: Auth) -> Settings {
@@ -123,14 +123,17 @@ mod tests {
             allow: allow.iter().map(|network| network.parse().unwrap()).collect(),
             proxy: Vec::new(),
             hiding_places: Vec::new(),
+            tls: Tls::None,
             policy: Arc::new(Policy {
                 hostname: "relay.example".into(),
                 message_size: 1,
                 recipients: 1,
                 errors: 1,
                 auth,
+                starttls: false,
                 postmaster: None,
             }),
+            clients: Clients::default(),
             limits: Limits { connections: 1, connections_per_client: 1, idle: Duration::ZERO, session: Duration::ZERO },
         }
     }

@@ -68,7 +68,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::session::{Auth, Conditions, Next, Policy, Session};
+    use crate::session::{Auth, Conditions, Next, Policy, Quirks, Session, Way};
     use crate::smtp::Line;
 
     fn verifying() -> Verifying {
@@ -76,8 +76,8 @@ mod tests {
         let users = HashMap::from([("scanner".to_owned(), hash.to_owned())]);
         let (message_size, recipients, errors, postmaster) = (1, 1, 1, None);
         let auth = Auth::Users(Arc::new(users));
-        let policy = Policy { hostname: "relay.example".into(), message_size, recipients, errors, auth, postmaster };
-        let (session, _) = Session::new(Arc::new(policy));
+        let policy = Policy { hostname: "relay.example".into(), message_size, recipients, errors, auth, starttls: false, postmaster };
+        let (session, _) = Session::new(Arc::new(policy), Quirks::default(), Way::Clear);
         match session.on_line(Line::Whole(b"AUTH PLAIN AHNjYW5uZXIAZ3Vlc3NlZA=="[..].into()), Conditions::Ready) {
             Next::Verify(verifying) => verifying,
             other => panic!("{other:?}"),

@@ -1,18 +1,22 @@
 //! One socket with its buffers, its limits and its waits.
 
 use std::future::Future;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::session::Farewell;
 use crate::smtp::Reply;
 
 use super::Limits;
 use super::end::End;
-use super::stream::Stream;
+use super::stream::{Stream, Unread};
 
 /// Octets read at once between commands, and the first time in content: more than a scanner's commands or a
 /// small message take. Held only while there is something in it.
@@ -55,6 +59,23 @@ impl Connection {
         }
     }
 
+    /// This connection with TLS on it, once the client has said its part; until then without a limit of time. What was read
+    /// is read again as the beginning of that. When it fails, the client has been sent an alert.
+    pub(super) async fn secured(self, server: &Arc<ServerConfig>) -> Result<Self, (io::Error, Self)> {
+        let Self { stream, input, output, idle, end, next_read, deaf } = self;
+        let with = |stream| Self { stream, input: BytesMut::new(), output, idle, end, next_read, deaf };
+        let unread = Unread { octets: input, stream };
+        match TlsAcceptor::from(Arc::clone(server)).accept(unread).into_fallible().await {
+            Ok(stream) => Ok(with(Stream::Tls(Box::new(stream)))),
+            Err((error, unread)) => Err((error, with(unread.stream))),
+        }
+    }
+
+    /// What protects it, if anything does; for the log.
+    pub(super) fn tls(&self) -> Option<String> {
+        self.stream.tls()
+    }
+
     /// Adds a reply to what will be sent before the next wait: replies to pipelined commands leave together
     /// (RFC 2920 section 3.2).
     pub(super) fn say(&mut self, reply: &Reply) {
@@ -74,7 +95,12 @@ impl Connection {
         if output.is_empty() || self.deaf {
             return;
         }
-        let sent = timeout(WRITE_WAIT, self.stream.write_all(&output)).await;
+        let write = async {
+            self.stream.write_all(&output).await?;
+            // TLS may have taken more than the kernel has.
+            self.stream.flush().await
+        };
+        let sent = timeout(WRITE_WAIT, write).await;
         self.deaf = !matches!(sent, Ok(Ok(())));
     }
 
@@ -89,6 +115,11 @@ impl Connection {
             () = stop => Err(End::Farewell(Farewell::Stopping)),
             waited = self.wait(SMALL_READ) => waited,
         }
+    }
+
+    /// Waits for the beginning of a TLS handshake, unless something is there already.
+    pub(super) async fn wait_for_hello(&mut self) -> Result<(), End> {
+        if self.input.is_empty() { self.wait(SMALL_READ).await } else { Ok(()) }
     }
 
     /// Waits for content. Nothing but its limits interrupts it: a message under way may finish.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::intake::Intake;
-use crate::message::Client;
+use crate::message::{Charset, Client};
 use crate::smtp::LineReader;
 use crate::sockets::Bound;
 use crate::tasks::Group;
@@ -46,7 +46,7 @@ impl Door {
     pub(super) fn log_refused_client(&self, client: Client, why: End) {
         let Some(suppressed) = self.refusals.tell(client, why, Instant::now()) else { return };
         let suppressed = (suppressed > 0).then_some(suppressed);
-        tracing::warn!(%client, listener = self.settings.name.as_str(), reason = %why, remedy = why.remedy(), suppressed, "refused client");
+        tracing::warn!(%client, listener = self.settings.name.as_str(), reason = %why, remedy = why.remedy(client), suppressed, "refused client");
     }
 }
 
@@ -54,6 +54,8 @@ impl Door {
 pub(super) struct Talk {
     pub(super) door: Arc<Door>,
     pub(super) client: Client,
+    /// What it writes when it does not say, as the configuration has it.
+    pub(super) charset: Option<Charset>,
     pub(super) admission: Admission,
     pub(super) connection: Connection,
     pub(super) lines: LineReader,

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use crate::message::Client;
 use crate::session::{Closing, Farewell};
 
+use super::clients::entry_with;
 use super::foreign::Foreign;
 use super::proxy::Wrong;
 
@@ -18,8 +20,31 @@ pub(super) enum End {
     Closing(Closing),
     /// The client does not speak SMTP.
     Foreign(Foreign),
+    /// TLS was to begin, and did not.
+    Handshake(Handshake),
     /// A proxy did not say whose connection it brings.
     Proxy(Wrong),
+}
+
+/// Why TLS did not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Handshake {
+    /// The client said nothing, as one that waits for a greeting.
+    Silent,
+    /// The client speaks without TLS.
+    Plain,
+    /// The client said STARTTLS and goes on without TLS.
+    InClear,
+    /// The client knows only what is not safe any more.
+    TooOld,
+    /// The client does not take our certificate.
+    Distrusted,
+    /// The client broke off.
+    BrokenOff,
+    /// The client took too long.
+    Late,
+    /// What the client said makes no sense.
+    Failed,
 }
 
 /// In words, for the log.
@@ -39,6 +64,14 @@ impl fmt::Display for End {
             Self::Closing(Closing::FailedLogins) => "the client gave too many wrong logins",
             Self::Foreign(Foreign::Tls) => "the client speaks TLS on a listener without TLS",
             Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
+            Self::Handshake(Handshake::Silent) => "the client said nothing where TLS was to begin",
+            Self::Handshake(Handshake::Plain) => "the client speaks plain SMTP where TLS was to begin",
+            Self::Handshake(Handshake::InClear) => "the client said STARTTLS and went on without TLS",
+            Self::Handshake(Handshake::TooOld) => "the client knows only old TLS: before 1.2, or with ciphers that are not safe any more",
+            Self::Handshake(Handshake::Distrusted) => "the client does not trust the certificate of this listener",
+            Self::Handshake(Handshake::BrokenOff) => "the client broke the TLS handshake off",
+            Self::Handshake(Handshake::Late) => "the client took too long for the TLS handshake",
+            Self::Handshake(Handshake::Failed) => "the client does not speak TLS as it should",
             Self::Proxy(Wrong::Nothing) => "the proxy left without a word",
             Self::Proxy(Wrong::Unfinished) => "the proxy left in the middle of its PROXY header",
             Self::Proxy(Wrong::Late) => "the proxy sent no PROXY header in time",
@@ -51,8 +84,16 @@ impl fmt::Display for End {
 
 impl End {
     /// What a person can do about it, for the log.
-    pub(super) fn remedy(self) -> Option<&'static str> {
+    pub(super) fn remedy(self, client: Client) -> Option<String> {
         match self {
+            Self::Handshake(why) => why.remedy(client),
+            Self::Gone | Self::Farewell(_) | Self::Closing(_) | Self::Foreign(_) | Self::Proxy(_) => self.usual_remedy().map(str::to_owned),
+        }
+    }
+
+    fn usual_remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Handshake(_) => None,
             Self::Gone | Self::Closing(Closing::Quit) => None,
             Self::Farewell(Farewell::Idle | Farewell::Expired | Farewell::Stopping) => None,
             Self::Farewell(Farewell::TooManyConnections) => Some("if it needs them: raise the limit of connections for one client"),
@@ -61,7 +102,9 @@ impl End {
             Self::Closing(Closing::Bdat) => Some("turn CHUNKING (BDAT) off on the device: it is not offered here"),
             Self::Closing(Closing::TooManyErrors) => Some("compare the mail settings of the device with those of this listener"),
             Self::Closing(Closing::FailedLogins) => Some("compare name and password on the device with those under `users`"),
-            Self::Foreign(Foreign::Tls) => Some("turn TLS/SSL off in the mail settings of the device"),
+            Self::Foreign(Foreign::Tls) => {
+                Some("turn TLS/SSL off in the mail settings of the device, or set `tls: implicit` with a certificate on this listener")
+            }
             Self::Foreign(Foreign::Proxy) => {
                 Some("a proxy whose word counts stands under `proxy` of this listener; otherwise turn PROXY headers off there")
             }
@@ -73,5 +116,29 @@ impl End {
             Self::Proxy(Wrong::Malformed) => Some("the proxy must send the PROXY protocol, version 1 or 2, for TCP"),
             Self::Proxy(Wrong::TooLong) => Some("have the proxy send fewer extensions (TLVs): 536 octets are taken"),
         }
+    }
+}
+
+impl Handshake {
+    fn remedy(self, client: Client) -> Option<String> {
+        const PLAIN: &str = "turn TLS (SSL) on in the mail settings of the device, or set `tls: starttls` or `tls: none` on this listener";
+        const TRUST: &str = "put the certificate of the authority on the device, turn its check of certificates off, or give this \
+                             listener a certificate that it trusts";
+        let text = match self {
+            Self::Silent => format!("a device that waits for a greeting speaks no TLS yet: {PLAIN}"),
+            Self::Plain => PLAIN.to_owned(),
+            Self::TooOld => "update the device, or turn TLS off on it and let it use a listener without".to_owned(),
+            Self::Distrusted => TRUST.to_owned(),
+            Self::BrokenOff => format!("most devices do so when they do not trust the certificate: {TRUST}"),
+            Self::InClear | Self::Late | Self::Failed => "turn TLS off on the device, and let it use a listener without".to_owned(),
+        };
+        let entry = match self {
+            Self::InClear | Self::TooOld | Self::BrokenOff | Self::Late | Self::Failed => entry_with(client, "starttls: false"),
+            Self::Silent | Self::Plain | Self::Distrusted => None,
+        };
+        Some(match entry {
+            Some(entry) => format!("{text}; where STARTTLS is offered, this keeps it from the device: {entry}"),
+            None => text,
+        })
     }
 }

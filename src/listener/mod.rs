@@ -2,7 +2,7 @@
 //!
 //! What is said is the session's affair, what becomes of a message is `intake`'s; here are sockets, buffers,
 //! waits and limits. `accept` decides who may talk (`proxy` hears who that is, where a proxy is trusted), `serve` carries one
-//! conversation over whatever `stream` it came by, `receive` one message.
+//! conversation over whatever `stream` it came by, `receive` one message, `handshake` puts TLS on.
 //! Invariants:
 //! - Waiting can be interrupted by a limit, and between commands by a request to stop; storing never.
 //! - A message whose end has arrived is stored, whether or not the device still listens.
@@ -11,11 +11,13 @@
 mod accept;
 mod admission;
 mod checks;
+mod clients;
 mod connection;
 mod door;
 mod end;
 mod foreign;
 mod gateway;
+mod handshake;
 mod proxy;
 mod receive;
 mod refusals;
@@ -24,10 +26,12 @@ mod socket;
 mod stream;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::intake::Intake;
 use crate::session::{Auth, Policy};
@@ -39,6 +43,7 @@ use gateway::Watch;
 use refusals::Refusals;
 
 pub use admission::Connections;
+pub use clients::{ClientEntry, Clients};
 
 /// One listener.
 #[derive(Clone, Debug)]
@@ -53,8 +58,12 @@ pub struct Settings {
     pub proxy: Vec<IpNet>,
     /// In a container: addresses behind which its engine may hide the devices that `allow` names.
     pub hiding_places: Vec<IpAddr>,
+    /// Whether and when TLS begins.
+    pub tls: Tls,
     /// What sessions offer and allow.
     pub policy: Arc<Policy>,
+    /// What single clients need; the same for all listeners.
+    pub clients: Clients,
     /// Limits.
     pub limits: Limits,
 }
@@ -64,6 +73,28 @@ impl Settings {
     pub fn says_who_may_send(&self) -> bool {
         !self.allow.is_empty() || matches!(self.policy.auth, Auth::Users(_))
     }
+}
+
+/// Whether and when TLS begins.
+#[derive(Clone, Debug)]
+pub enum Tls {
+    /// Never.
+    None,
+    /// When a client says STARTTLS; the policy offers it.
+    StartTls(Certificate),
+    /// With the first octet.
+    Implicit(Certificate),
+}
+
+/// A listener's certificate, ready to be shown.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// The file of its key.
+    pub key: PathBuf,
+    /// What was made of both.
+    pub server: Arc<ServerConfig>,
 }
 
 /// What a listener allows, apart from what is said.

@@ -9,10 +9,11 @@ use bytes::Buf as _;
 
 use crate::cause::chain;
 use crate::intake::{self, Accepted, Incoming, SpoolError};
-use crate::message::{Envelope, Mailbox, Origin};
+use crate::message::{Client, Envelope, Mailbox, Origin};
 use crate::session::{self, Farewell, Receiving, Session};
 use crate::smtp::ContentReader;
 
+use super::clients::entry_with;
 use super::door::Talk;
 use super::end::End;
 
@@ -46,10 +47,15 @@ struct Arrival {
     reader: ContentReader,
     /// Content with its line ends mended, on its way from reader to intake.
     mended: Vec<u8>,
+    /// The last octets of all content so far, as many as [`LONE_DOT`] has.
+    tail: Vec<u8>,
     size: u64,
     limit: u64,
     fate: Result<Incoming, Refused>,
 }
+
+/// A line of a single dot, and the end of the line before it.
+const LONE_DOT: &[u8] = b"\r\n.\r\n";
 
 impl Arrival {
     /// Reads content; says how many octets of `input` belong to it, and whether it has ended.
@@ -57,6 +63,7 @@ impl Arrival {
         self.mended.clear();
         let progress = self.reader.push(input, &mut self.mended);
         self.size += self.mended.len() as u64;
+        self.keep_tail();
         if let Ok(incoming) = &mut self.fate {
             let written = match self.size > self.limit {
                 true => Err(Refused::TooLarge { limit: self.limit }),
@@ -70,9 +77,14 @@ impl Arrival {
         (progress.used, progress.ended)
     }
 
+    fn keep_tail(&mut self) {
+        self.tail.extend_from_slice(&self.mended[self.mended.len().saturating_sub(LONE_DOT.len())..]);
+        self.tail.drain(..self.tail.len().saturating_sub(LONE_DOT.len()));
+    }
+
     /// Whether the device seems to have ended its message with LF . LF, which ends nothing.
     fn waits_behind_a_dot(&self) -> bool {
-        self.reader.line_ends().bare_lf > 0 && (self.mended == b".\r\n" || self.mended.ends_with(b"\r\n.\r\n"))
+        self.reader.line_ends().bare_lf > 0 && (self.tail == b".\r\n" || self.tail == LONE_DOT)
     }
 }
 
@@ -80,7 +92,8 @@ impl Arrival {
 pub(super) async fn message(talk: &mut Talk, receiving: Receiving) -> Result<Session, End> {
     let incoming = talk.door.intake.begin(origin(talk, &receiving), receiving.envelope().clone());
     let limit = receiving.message_size();
-    let mut arrival = Arrival { reader: ContentReader::new(), mended: Vec::new(), size: 0, limit, fate: Ok(incoming) };
+    let reader = if receiving.lf_ends_data() { ContentReader::with_bare_lf() } else { ContentReader::new() };
+    let mut arrival = Arrival { reader, mended: Vec::new(), tail: Vec::new(), size: 0, limit, fate: Ok(incoming) };
     loop {
         let (used, ended) = arrival.take(&talk.connection.input).await;
         talk.connection.input.advance(used);
@@ -121,7 +134,8 @@ fn origin(talk: &Talk, receiving: &Receiving) -> Origin {
         helo: introduction.helo.clone(),
         esmtp: introduction.esmtp,
         login: introduction.login.clone(),
-        charset: None,
+        tls: introduction.tls,
+        charset: talk.charset,
         received: talk.door.intake.clock().now(),
     }
 }
@@ -133,6 +147,7 @@ fn log_accepted(talk: &Talk, receiving: &Receiving, accepted: &Accepted) {
         client = %talk.client,
         listener = %talk.door.settings.name,
         helo = receiving.introduction().helo.as_deref(),
+        tls = receiving.introduction().tls.then_some(true),
         from = %sender.as_str().escape_debug(),
         // Counted from one, as people count the rules in a file.
         rule = accepted.rule + 1,
@@ -162,15 +177,21 @@ fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
 
 fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
     let remedy = match end {
-        End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => {
-            Some("the device ended its message with LF . LF, and only CRLF . CRLF ends one: set its line ends to CRLF")
-        }
-        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) | End::Proxy(_) => None,
+        End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => Some(remedy_for_bare_lf(talk.client)),
+        End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) | End::Handshake(_) | End::Proxy(_) => None,
     };
     tracing::warn!(
         client = %talk.client, listener = %talk.door.settings.name, octets = arrival.size, reason = %end, remedy,
         "message was not finished"
     );
+}
+
+fn remedy_for_bare_lf(client: Client) -> String {
+    let mut remedy = "the device ended its message with LF . LF, and only CRLF . CRLF ends one: set its line ends to CRLF".to_owned();
+    if let Some(entry) = entry_with(client, "lf_ends_data: true") {
+        let _ = write!(remedy, "; if that cannot be, add to the configuration: {entry}");
+    }
+    remedy
 }
 
 /// Recipients that a log line names; the others are counted.

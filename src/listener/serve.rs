@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use crate::intake::Storage;
 use crate::message::Client;
-use crate::session::{Checked, Closing, Conditions, Farewell, Next, Session, Verifying};
+use crate::session::{Checked, Closing, Conditions, Farewell, Next, Securing, Session, Verifying, Way};
 use crate::smtp::{Line, LineReader, Reply};
 
+use super::Tls;
 use super::admission::Admission;
 use super::connection::Connection;
 use super::door::{Door, Talk};
 use super::end::End;
 use super::foreign::{self, First};
+use super::handshake::{Begin, Unsecured};
 use super::receive;
 
 /// Octets of one line. RFC 4954 section 4 wants this many for AUTH; the longest command else has 512 (RFC 5321
@@ -28,11 +30,28 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Serves one connection to its end.
 pub(super) async fn run(door: Arc<Door>, connection: Connection, client: Client, admission: Admission) {
-    let (session, greeting) = Session::new(Arc::clone(&door.settings.policy));
-    let mut talk = Talk { door, client, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
+    let entry = door.settings.clients.of(client);
+    tracing::debug!(%client, listener = door.settings.name, entry = entry.map(|entry| tracing::field::display(entry.network)), "connected");
+    let charset = entry.and_then(|entry| entry.charset);
+    let quirks = entry.map(|entry| entry.quirks).unwrap_or_default();
+    let (way, connection) = match &door.settings.tls {
+        Tls::None | Tls::StartTls(_) => (in_clear(client), connection),
+        Tls::Implicit(certificate) => match door.secure(connection, client, Begin::AtOnce, certificate).await {
+            Ok(connection) => (Way::Tls, connection),
+            Err(unsecured) => return unsecured.close().await,
+        },
+    };
+    let (session, greeting) = Session::new(Arc::clone(&door.settings.policy), quirks, way);
+    let mut talk = Talk { door, client, charset, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
     talk.connection.say(&greeting);
-    let end = talk.converse(session).await;
-    talk.finish(end).await;
+    talk.serve(session).await;
+}
+
+fn in_clear(client: Client) -> Way {
+    match client {
+        Client::Address(address) if !address.is_loopback() => Way::Clear,
+        Client::Address(_) | Client::Local(_) => Way::Local,
+    }
 }
 
 /// How long a client waits for the answer when so many logins have failed.
@@ -40,19 +59,58 @@ fn pause(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_PAUSE)
 }
 
+/// Why a conversation does not go on as it was.
+enum Break {
+    /// It is over.
+    End(End),
+    /// It begins anew when TLS has begun.
+    StartTls(Box<Securing>),
+}
+
+impl From<End> for Break {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}
+
 impl Talk {
-    async fn converse(&mut self, mut session: Session) -> End {
+    async fn serve(mut self, mut session: Session) {
+        loop {
+            let securing = match self.converse(session).await {
+                Break::End(end) => return self.finish(end).await,
+                Break::StartTls(securing) => securing,
+            };
+            self = match self.secure().await {
+                Ok(talk) => talk,
+                Err(unsecured) => return unsecured.close().await,
+            };
+            session = securing.secured();
+        }
+    }
+
+    /// The same client, over TLS.
+    async fn secure(self) -> Result<Self, Unsecured> {
+        let certificate = match &self.door.settings.tls {
+            Tls::StartTls(certificate) => certificate.clone(),
+            // A session offers STARTTLS only where there is a certificate for it.
+            Tls::None | Tls::Implicit(_) => return Err(Unsecured::lost(End::Gone)),
+        };
+        let connection = self.door.secure(self.connection, self.client, Begin::BehindStartTls, &certificate).await?;
+        Ok(Self { connection, lines: LineReader::new(LINE_LIMIT), fresh: true, ..self })
+    }
+
+    async fn converse(&mut self, mut session: Session) -> Break {
         loop {
             let taken = match self.next_line().await {
                 Ok(line) => {
                     let next = session.on_line(line, self.conditions());
                     self.act(next).await
                 }
-                Err(end) => Err(end),
+                Err(end) => Err(end.into()),
             };
             session = match taken {
                 Ok(session) => session,
-                Err(end) => return end,
+                Err(over) => return over,
             };
         }
     }
@@ -85,7 +143,7 @@ impl Talk {
     }
 
     /// Does what the session asks for, until it is back at commands.
-    async fn act(&mut self, mut next: Next) -> Result<Session, End> {
+    async fn act(&mut self, mut next: Next) -> Result<Session, Break> {
         loop {
             match next {
                 Next::Reply(session, reply) => {
@@ -101,14 +159,30 @@ impl Talk {
                     // In a box of its own, so that an idle conversation does not carry the room for it.
                     let session = Box::pin(receive::message(self, receiving)).await;
                     self.lines.restart();
-                    return session;
+                    return Ok(session?);
                 }
                 Next::Verify(verifying) => next = self.verify(verifying).await?,
+                Next::StartTls(securing, reply) => {
+                    self.forget_what_came_in_clear();
+                    self.connection.say(&reply);
+                    self.connection.flush().await;
+                    return Err(Break::StartTls(Box::new(securing)));
+                }
                 Next::Close(reply, why) => {
                     self.connection.say(&reply);
-                    return Err(End::Closing(why));
+                    return Err(End::Closing(why).into());
                 }
             }
+        }
+    }
+
+    /// What stands behind STARTTLS in clear may be somebody else's, who wants it to be taken for what comes over TLS
+    /// (CVE-2011-0411).
+    fn forget_what_came_in_clear(&mut self) {
+        let octets = self.connection.input.len();
+        if octets > 0 {
+            tracing::info!(client = %self.client, listener = self.door.settings.name, octets, "discarded what was sent in clear behind STARTTLS");
+            self.connection.input.clear();
         }
     }
 
@@ -170,16 +244,18 @@ impl Talk {
             End::Gone | End::Closing(Closing::Quit) | End::Farewell(_) => {
                 tracing::debug!(%client, listener, reason = %end, "ended session")
             }
-            End::Closing(_) | End::Foreign(_) | End::Proxy(_) => self.door.log_refused_client(client, end),
+            End::Closing(_) | End::Foreign(_) | End::Handshake(_) | End::Proxy(_) => self.door.log_refused_client(client, end),
         }
         if let End::Farewell(why) = end {
             self.connection.say(&why.reply());
         }
         match end {
             End::Gone => {}
-            // The usual end: nothing that could be lost, so one system call less.
-            End::Closing(Closing::Quit) if self.connection.input.is_empty() => self.connection.flush().await,
-            End::Closing(_) | End::Farewell(_) | End::Foreign(_) | End::Proxy(_) => self.connection.close().await,
+            // The usual end: nothing that could be lost, so one system call less. TLS has an end of its own.
+            End::Closing(Closing::Quit) if self.connection.input.is_empty() && self.connection.tls().is_none() => {
+                self.connection.flush().await
+            }
+            End::Closing(_) | End::Farewell(_) | End::Foreign(_) | End::Handshake(_) | End::Proxy(_) => self.connection.close().await,
         }
     }
 }

@@ -31,14 +31,18 @@ pub(super) fn write_received(out: &mut Vec<u8>, subject: &Subject<'_>) {
     out.extend_from_slice(line.as_bytes());
 }
 
-/// RFC 3848 and RFC 6531 section 4.3.
+/// RFC 3848 and RFC 6531 section 4.3: what was extended, then S for TLS, then A for a login. Without EHLO there are no words for either.
 fn protocol(origin: &Origin, smtputf8: bool) -> &'static str {
-    match (origin.esmtp, smtputf8, origin.login.is_some()) {
+    match (origin.esmtp, smtputf8, origin.tls, origin.login.is_some()) {
         (false, ..) => "SMTP",
-        (true, false, false) => "ESMTP",
-        (true, false, true) => "ESMTPA",
-        (true, true, false) => "UTF8SMTP",
-        (true, true, true) => "UTF8SMTPA",
+        (true, false, false, false) => "ESMTP",
+        (true, false, false, true) => "ESMTPA",
+        (true, false, true, false) => "ESMTPS",
+        (true, false, true, true) => "ESMTPSA",
+        (true, true, false, false) => "UTF8SMTP",
+        (true, true, false, true) => "UTF8SMTPA",
+        (true, true, true, false) => "UTF8SMTPS",
+        (true, true, true, true) => "UTF8SMTPSA",
     }
 }
 

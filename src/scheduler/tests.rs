@@ -193,6 +193,7 @@ async fn store(spool: &dyn Spool) -> EntryId {
             helo: None,
             esmtp: false,
             login: None,
+            tls: false,
             charset: None,
             received: Clock::system().now(),
         },

@@ -34,6 +34,7 @@ fn decide(rules: &Senders, client: &str, mail_from: &str, header: &'static str) 
         helo: None,
         esmtp: true,
         login: None,
+        tls: false,
         charset: None,
         received: Timestamp::from_millis(0),
     };

@@ -91,6 +91,9 @@ impl Conversation {
         if matches!(self.policy.auth, Auth::None) {
             return self.complain(transaction, replies::no_login_needed());
         }
+        if !self.takes_logins() {
+            return self.complain(transaction, replies::no_login_in_clear());
+        }
         if self.introduction.login.is_some() || !matches!(transaction, Transaction::None) {
             return self.complain(transaction, replies::no_login_now());
         }

@@ -6,20 +6,31 @@ use crate::message::{Envelope, Mailbox};
 use crate::smtp::{self, Command, Reply};
 
 use super::recipients::{Recipients, TooMany};
-use super::{Auth, Closing, Conditions, Introduction, Next, Policy, Receiving, Sender, Session, State, Transaction, replies};
+use super::{
+    Auth, Closing, Conditions, Ehlo, Introduction, Next, Policy, Quirks, Receiving, Sender, Session, State, Transaction, Way, replies,
+};
 
 /// What holds in every state.
 #[derive(Debug)]
 pub(super) struct Conversation {
     pub(super) policy: Arc<Policy>,
+    pub(super) quirks: Quirks,
+    pub(super) way: Way,
     pub(super) introduction: Introduction,
     pub(super) failed_logins: u32,
     errors: u32,
 }
 
 impl Conversation {
-    pub(super) fn new(policy: Arc<Policy>) -> Self {
-        Self { policy, introduction: Introduction::default(), failed_logins: 0, errors: 0 }
+    pub(super) fn new(policy: Arc<Policy>, quirks: Quirks, way: Way) -> Self {
+        let introduction = Introduction { tls: way == Way::Tls, ..Introduction::default() };
+        Self { policy, quirks, way, introduction, failed_logins: 0, errors: 0 }
+    }
+
+    /// The same conversation at its beginning, with what counts against the client.
+    pub(super) fn begun_anew(self, way: Way) -> Self {
+        let Self { policy, quirks, failed_logins, errors, .. } = self;
+        Self { failed_logins, errors, ..Self::new(policy, quirks, way) }
     }
 
     pub(super) fn into_session(self, transaction: Transaction) -> Session {
@@ -65,8 +76,8 @@ impl Conversation {
 
     pub(super) fn obey(self, transaction: Transaction, command: Command, conditions: Conditions) -> Next {
         match command {
-            Command::Helo(name) => self.hello(name, false),
-            Command::Ehlo(name) => self.hello(name, true),
+            Command::Helo(name) => self.helo(name),
+            Command::Ehlo(name) => self.ehlo(transaction, name),
             Command::Mail { sender, size, smtputf8 } => self.mail(transaction, Sender { path: sender, smtputf8 }, size, conditions),
             Command::Rcpt(mailboxes) => self.rcpt(transaction, mailboxes),
             Command::RcptPostmaster => match self.policy.postmaster.clone() {
@@ -80,7 +91,7 @@ impl Conversation {
             Command::Help => self.go_on(transaction, replies::help()),
             Command::Expn => self.complain(transaction, replies::not_taken("EXPN")),
             Command::Turn => self.complain(transaction, replies::not_taken("TURN")),
-            Command::StartTls => self.complain(transaction, replies::no_starttls()),
+            Command::StartTls => self.start_tls(transaction),
             Command::Auth { mechanism, initial } => self.on_auth(transaction, &mechanism, initial),
             Command::Quit => Next::Close(replies::bye(), Closing::Quit),
             // The octets that follow cannot be told from commands, so none of them may be read.
@@ -92,9 +103,22 @@ impl Conversation {
         }
     }
 
+    fn helo(self, name: Option<String>) -> Next {
+        let reply = replies::helo(&self.policy.hostname);
+        self.introduce(name, false, reply)
+    }
+
+    fn ehlo(self, transaction: Transaction, name: Option<String>) -> Next {
+        let reply = match self.quirks.ehlo {
+            Ehlo::Full => replies::ehlo(&self.policy, self.offers_starttls(), self.takes_logins()),
+            Ehlo::Minimal => replies::helo(&self.policy.hostname),
+            Ehlo::Off => return self.complain(transaction, replies::not_taken("EHLO")),
+        };
+        self.introduce(name, true, reply)
+    }
+
     /// RFC 5321 section 4.1.4: a greeting in the middle resets the transaction. It does not end a login.
-    fn hello(mut self, name: Option<String>, esmtp: bool) -> Next {
-        let reply = if esmtp { replies::ehlo(&self.policy) } else { replies::helo(&self.policy.hostname) };
+    fn introduce(mut self, name: Option<String>, esmtp: bool, reply: Reply) -> Next {
         self.introduction.helo = name;
         self.introduction.esmtp = esmtp;
         self.go_on(Transaction::None, reply)
@@ -107,7 +131,8 @@ impl Conversation {
             return self.complain(transaction, replies::nested_mail());
         }
         if matches!(self.policy.auth, Auth::Users(_)) && self.introduction.login.is_none() {
-            return self.complain(transaction, replies::login_required());
+            let reply = if self.takes_logins() { replies::login_required() } else { replies::tls_and_login_required() };
+            return self.complain(transaction, reply);
         }
         if size.is_some_and(|size| size > self.policy.message_size) {
             let reply = replies::too_large(self.policy.message_size);

@@ -4,14 +4,17 @@
 //! Invariants:
 //! - A state holds exactly what the client has established so far, and is consumed to leave it.
 //! - The only way to say 250 to a message is [`Receiving::queued`], and it takes a receipt.
+//! - When TLS begins, what was said before it is forgotten.
 //! - Passwords pass through as [`crate::secret::Secret`] and are kept nowhere.
 
 mod auth;
 mod conversation;
 mod login;
+mod quirks;
 mod receiving;
 mod recipients;
 mod replies;
+mod securing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,8 +24,10 @@ use crate::smtp::{Line, Reply};
 
 pub use auth::{Checked, Verifying};
 pub use login::Scratch;
+pub use quirks::{Ehlo, Quirks};
 pub use receiving::{Receiving, Refusal};
-pub use replies::Farewell;
+pub use replies::{Farewell, tls_needed};
+pub use securing::Securing;
 
 use auth::Exchange;
 use conversation::Conversation;
@@ -41,6 +46,8 @@ pub struct Policy {
     pub errors: u32,
     /// Who must sign in.
     pub auth: Auth,
+    /// Whether STARTTLS is offered: the listener has a certificate, and does not begin with TLS.
+    pub starttls: bool,
     /// Who gets mail for `postmaster` without a domain, which every server must take (RFC 5321 section 4.5.1):
     /// the operator. Without one such mail is refused.
     pub postmaster: Option<Mailbox>,
@@ -55,6 +62,17 @@ pub enum Auth {
     AcceptAny,
     /// Only after a login: names with password hashes in PHC form (argon2, bcrypt).
     Users(Arc<HashMap<String, String>>),
+}
+
+/// What octets of a conversation go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A network, in clear: anybody on it may read them and write some of his own.
+    Clear,
+    /// This machine alone, in clear.
+    Local,
+    /// TLS.
+    Tls,
 }
 
 /// What the session has to know of the world when a line comes in.
@@ -77,6 +95,8 @@ pub struct Introduction {
     pub esmtp: bool,
     /// The name it signed in with, once that was verified. A name that nobody checked is not kept.
     pub login: Option<String>,
+    /// Whether it said all this over TLS.
+    pub tls: bool,
 }
 
 /// A conversation that waits for the client's next line.
@@ -126,6 +146,8 @@ pub enum Next {
     Receive(Receiving, Reply),
     /// Check a password first.
     Verify(Verifying),
+    /// Say this, forget what else was sent in clear, and have a TLS handshake.
+    StartTls(Securing, Reply),
     /// Say this, and close.
     Close(Reply, Closing),
 }
@@ -147,9 +169,9 @@ pub enum Closing {
 
 impl Session {
     /// A session at its beginning, and the greeting.
-    pub fn new(policy: Arc<Policy>) -> (Self, Reply) {
+    pub fn new(policy: Arc<Policy>, quirks: Quirks, way: Way) -> (Self, Reply) {
         let greeting = replies::greeting(&policy.hostname);
-        let session = Self { conversation: Conversation::new(policy), state: State::Listening(Transaction::None) };
+        let session = Self { conversation: Conversation::new(policy, quirks, way), state: State::Listening(Transaction::None) };
         (session, greeting)
     }
 

@@ -45,6 +45,11 @@ impl Receiving {
         &self.conversation.introduction
     }
 
+    /// Whether the content may end at LF . LF, too ([`super::Quirks::lf_ends_data`]).
+    pub fn lf_ends_data(&self) -> bool {
+        self.conversation.quirks.lf_ends_data
+    }
+
     /// The largest message in octets, after line-end repair.
     pub fn message_size(&self) -> u64 {
         self.conversation.policy.message_size

@@ -6,7 +6,7 @@
 use crate::message::EntryId;
 use crate::smtp::{CommandError, Enhanced, Reply};
 
-use super::{Auth, Policy, Refusal};
+use super::{Policy, Refusal};
 
 /// Why a conversation ends although the client did not ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,12 @@ impl Farewell {
         };
         Reply::new(code, enhanced, text)
     }
+}
+
+/// What a client is told, in clear, that speaks without TLS where TLS begins with the first octet. RFC 5248: 5.7.10, encryption
+/// needed.
+pub fn tls_needed() -> Reply {
+    Reply::new(554, Enhanced(5, 7, 10), "This port speaks TLS from the first octet: turn TLS (SSL) on, or use another port")
 }
 
 /// The answer to the dot of a message that is not taken.
@@ -75,7 +81,7 @@ pub(super) fn helo(hostname: &str) -> Reply {
     Reply::plain(250, hostname)
 }
 
-pub(super) fn ehlo(policy: &Policy) -> Reply {
+pub(super) fn ehlo(policy: &Policy, starttls: bool, logins: bool) -> Reply {
     let mut lines = vec![
         policy.hostname.clone(),
         "PIPELINING".into(),
@@ -84,9 +90,11 @@ pub(super) fn ehlo(policy: &Policy) -> Reply {
         "SMTPUTF8".into(),
         "ENHANCEDSTATUSCODES".into(),
     ];
-    match policy.auth {
-        Auth::None => {}
-        Auth::AcceptAny | Auth::Users(_) => lines.push("AUTH LOGIN PLAIN".into()),
+    if starttls {
+        lines.push("STARTTLS".into());
+    }
+    if logins {
+        lines.push("AUTH LOGIN PLAIN".into());
     }
     Reply::lines(250, lines)
 }
@@ -181,6 +189,14 @@ pub(super) fn no_starttls() -> Reply {
     Reply::new(502, Enhanced(5, 5, 1), "STARTTLS is not offered here: turn TLS off on the device")
 }
 
+pub(super) fn start_tls() -> Reply {
+    Reply::new(220, Enhanced(2, 0, 0), "Go ahead with TLS")
+}
+
+pub(super) fn tls_already() -> Reply {
+    Reply::new(503, Enhanced(5, 5, 1), "TLS protects this connection already")
+}
+
 pub(super) fn no_bdat() -> Reply {
     Reply::new(502, Enhanced(5, 5, 1), "BDAT is not offered here: use DATA")
 }
@@ -211,6 +227,15 @@ pub(super) fn no_login_now() -> Reply {
 
 pub(super) fn login_required() -> Reply {
     Reply::new(530, Enhanced(5, 7, 0), "A login is needed here: say AUTH first")
+}
+
+pub(super) fn tls_and_login_required() -> Reply {
+    Reply::new(530, Enhanced(5, 7, 0), "A login is needed here: say STARTTLS first, then AUTH")
+}
+
+/// RFC 5248: 538 and 5.7.11, encryption required for this way of logging in.
+pub(super) fn no_login_in_clear() -> Reply {
+    Reply::new(538, Enhanced(5, 7, 11), "A password is not taken in clear: say STARTTLS first")
 }
 
 pub(super) fn unknown_mechanism() -> Reply {

@@ -2,10 +2,12 @@
 //!
 //! Always true:
 //! - Only CR LF . CR LF ends a message (RFC 5321 section 2.3.8 forbids any other reading). Servers that
-//!   also end at LF . LF, LF . CRLF or CRLF . CR CRLF let one message become two.
+//!   also end at LF . LF, LF . CRLF or CRLF . CR CRLF let one message become two. The one exception is a reader that was
+//!   made by [`ContentReader::with_bare_lf`], for a client that cannot write CRLF.
 //! - What [`ContentReader`] gives out holds no CR and no LF but in CRLF, and is empty or ends in CRLF.
 //! - A dot is unstuffed only behind a real CRLF. Clients that send bare LF never stuffed behind it (curl
-//!   with an LF file), so taking a dot away there would take text away.
+//!   with an LF file), so taking a dot away there would take text away. Here, too, `with_bare_lf` is the exception.
+//! - What [`ContentWriter`] writes does not depend on how the message came.
 
 use memchr::{memchr2, memmem};
 
@@ -43,7 +45,7 @@ impl LineEnds {
 pub struct Progress {
     /// Octets of the input that belong to this message; the rest belongs to the next command.
     pub used: usize,
-    /// CRLF . CRLF was seen.
+    /// The end was seen.
     pub ended: bool,
 }
 
@@ -51,17 +53,19 @@ pub struct Progress {
 #[derive(Clone, Debug)]
 pub struct ContentReader {
     at: At,
+    /// A bare LF ends a line as CRLF does.
+    bare_lf: bool,
     line_ends: LineEnds,
 }
 
 /// Where in a line the reader stands, and what it holds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
-    /// At the start of a line. `wire` when a real CRLF ended the last one: only there dots are stuffed.
+    /// At the start of a line. `wire` when what ended the last one is a line end on the wire, too: only there dots are stuffed.
     Start { wire: bool },
-    /// Behind CRLF and a dot, which is held back.
+    /// Behind such a line end and a dot, which is held back.
     Dot,
-    /// Behind CRLF, a dot and a CR, both held back.
+    /// Behind such a line end, a dot and a CR, both held back.
     DotCr,
     /// Inside a line.
     Text,
@@ -81,7 +85,14 @@ impl Default for ContentReader {
 impl ContentReader {
     /// A reader for the content that follows a 354.
     pub fn new() -> Self {
-        Self { at: At::Start { wire: true }, line_ends: LineEnds::default() }
+        Self { at: At::Start { wire: true }, bare_lf: false, line_ends: LineEnds::default() }
+    }
+
+    /// The same for a client that writes LF where CRLF belongs: the message also ends at LF . LF, LF . CRLF and CRLF . LF, and
+    /// dots are unstuffed behind LF, for such a client stuffs there. A message of anybody else's that passes through that client
+    /// may hold such an end in its text, and become two: so this is for clients that the configuration names.
+    pub fn with_bare_lf() -> Self {
+        Self { bare_lf: true, ..Self::new() }
     }
 
     /// The line ends mended so far.
@@ -103,6 +114,9 @@ impl ContentReader {
                 (At::Dot, b'\r') => {
                     self.at = At::DotCr;
                     used += 1;
+                }
+                (At::Dot, b'\n') if self.bare_lf => {
+                    return Progress { used: used + 1, ended: true };
                 }
                 // A lone dot that a bare LF ends was never stuffed: it is text.
                 (At::Dot, b'\n') => {
@@ -153,7 +167,7 @@ impl ContentReader {
             self.at = At::Crs(1);
         } else {
             self.line_ends.bare_lf += 1;
-            self.end_line(out, false);
+            self.end_line(out, self.bare_lf);
         }
         end + 1
     }
@@ -245,7 +259,11 @@ mod tests {
 
     /// The content of the first message in `wire`, whether it ended, and what was left over.
     fn read(wire: &[u8], chunk: usize) -> (Vec<u8>, bool, Vec<u8>, LineEnds) {
-        let (mut reader, mut out, mut done) = (ContentReader::new(), Vec::new(), 0);
+        read_with(ContentReader::new(), wire, chunk)
+    }
+
+    fn read_with(mut reader: ContentReader, wire: &[u8], chunk: usize) -> (Vec<u8>, bool, Vec<u8>, LineEnds) {
+        let (mut out, mut done) = (Vec::new(), 0);
         for piece in wire.chunks(chunk.max(1)) {
             let progress = reader.push(piece, &mut out);
             done += progress.used;
@@ -324,6 +342,27 @@ mod tests {
         assert!(out.chunks(2).all(|pair| pair == b"\r\n"));
     }
 
+    #[test]
+    fn for_a_client_without_crlf_a_bare_lf_ends_lines() {
+        for (wire, content, rest) in [
+            ("a\n.\n", "a\r\n", ""),
+            ("a\n.\r\nQUIT", "a\r\n", "QUIT"),
+            ("a\r\n.\nQUIT", "a\r\n", "QUIT"),
+            ("a\r\n.\r\nQUIT", "a\r\n", "QUIT"),
+            (".\n", "", ""),
+            ("a\n..b\n..\n.\n", "a\r\n.b\r\n.\r\n", ""),
+        ] {
+            for chunk in [1, 2, 4096] {
+                let (found, ended, left, _) = read_with(ContentReader::with_bare_lf(), wire.as_bytes(), chunk);
+                assert_eq!((String::from_utf8_lossy(&found), ended), (content.into(), true), "{wire:?}");
+                assert!(rest.as_bytes().starts_with(&left), "{wire:?}");
+            }
+        }
+        for almost in ["a\r.\r", "a\r.\r\n", "a\n.\r", "a\n.\r\r\n", "a\n.\r.\n"] {
+            assert!(!read_with(ContentReader::with_bare_lf(), almost.as_bytes(), 1).1, "{almost:?} ended a message");
+        }
+    }
+
     /// Ends a message wherever any server we know of would.
     fn lenient_end(wire: &[u8]) -> Option<usize> {
         let ends: [&[u8]; 8] = [b"\r\n.\r\n", b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n", b"\r\n.\r\r\n", b"\n.\r"];
@@ -332,11 +371,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn content_survives_the_wire(wire in "[a.\r\n]{0,60}", chunk in 1usize..9) {
+        fn content_survives_the_wire(wire in "[a.\r\n]{0,60}", chunk in 1usize..9, bare_lf in any::<bool>()) {
             let mut whole = wire.into_bytes();
             whole.extend_from_slice(b"\r\n.\r\n");
-            let (content, ended, ..) = read(&whole, chunk);
+            let reader = || if bare_lf { ContentReader::with_bare_lf() } else { ContentReader::new() };
+            let (content, ended, ..) = read_with(reader(), &whole, chunk);
             prop_assert!(ended);
+            prop_assert_eq!(&content, &read_with(reader(), &whole, 4096).0);
             prop_assert!(content.is_empty() || content.ends_with(b"\r\n"));
             let bare = content.iter().enumerate().any(|(i, &b)| match b {
                 b'\r' => content.get(i + 1) != Some(&b'\n'),
@@ -351,6 +392,15 @@ mod tests {
             let mut behind_data = b"\r\n".to_vec();
             behind_data.extend_from_slice(&sent);
             prop_assert!(lenient_end(&behind_data).is_none_or(|end| end + 1 >= behind_data.len()), "{:?}", sent);
+        }
+
+        #[test]
+        fn a_client_without_crlf_is_understood_and_what_leaves_is_strict(content in "([a.]{0,4}\r\n){0,12}", chunk in 1usize..9) {
+            let wire: Vec<u8> = write(content.as_bytes(), 4096).into_iter().filter(|&octet| octet != b'\r').collect();
+            let (found, ended, rest, _) = read_with(ContentReader::with_bare_lf(), &wire, chunk);
+            prop_assert!(ended && rest.is_empty());
+            prop_assert_eq!(String::from_utf8_lossy(&found), content.as_str());
+            prop_assert!(read(&write(&found, chunk), 4096).1);
         }
 
         #[test]

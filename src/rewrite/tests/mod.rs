@@ -43,6 +43,7 @@ fn case(header: impl Into<Vec<u8>>) -> Case {
             helo: Some("copier".into()),
             esmtp: true,
             login: None,
+            tls: false,
             charset: None,
             received: RECEIVED,
         },
@@ -229,17 +230,22 @@ fn an_original_that_is_no_use_gives_no_reply_to() {
 
 #[test]
 fn received_tells_how_the_message_came() {
-    for (helo, esmtp, login, smtputf8, client, want) in [
-        (None, false, None, false, "10.0.0.1", "from [10.0.0.1] ([10.0.0.1])|with SMTP id"),
-        (Some("x)\r\nEvil: 1"), true, Some("u"), false, "fd00::1", "from x---Evil--1 ([IPv6:fd00::1])|with ESMTPA id"),
-        (Some("[127.0.0.1]"), true, None, true, "127.0.0.1", "from [127.0.0.1] ([127.0.0.1])|with UTF8SMTP id"),
-        (Some("ups"), true, Some("u"), true, "127.0.0.1", "from ups ([127.0.0.1])|with UTF8SMTPA id"),
-        (None, true, None, false, "unix:uid=1000,pid=7", "from localhost (localhost)|with ESMTP id"),
-        (Some("ups"), false, Some("u"), true, "127.0.0.1", "from ups ([127.0.0.1])|with SMTP id"),
+    for (helo, esmtp, tls, login, smtputf8, client, want) in [
+        (None, false, false, None, false, "10.0.0.1", "from [10.0.0.1] ([10.0.0.1])|with SMTP id"),
+        (Some("x)\r\nEvil: 1"), true, false, Some("u"), false, "fd00::1", "from x---Evil--1 ([IPv6:fd00::1])|with ESMTPA id"),
+        (Some("[127.0.0.1]"), true, false, None, true, "127.0.0.1", "from [127.0.0.1] ([127.0.0.1])|with UTF8SMTP id"),
+        (Some("ups"), true, false, Some("u"), true, "127.0.0.1", "from ups ([127.0.0.1])|with UTF8SMTPA id"),
+        (None, true, false, None, false, "unix:uid=1000,pid=7", "from localhost (localhost)|with ESMTP id"),
+        (Some("ups"), false, false, Some("u"), true, "127.0.0.1", "from ups ([127.0.0.1])|with SMTP id"),
+        (Some("ups"), true, true, None, false, "127.0.0.1", "from ups ([127.0.0.1])|with ESMTPS id"),
+        (Some("ups"), true, true, Some("u"), false, "127.0.0.1", "from ups ([127.0.0.1])|with ESMTPSA id"),
+        (Some("ups"), true, true, None, true, "127.0.0.1", "from ups ([127.0.0.1])|with UTF8SMTPS id"),
+        (Some("ups"), true, true, Some("u"), true, "127.0.0.1", "from ups ([127.0.0.1])|with UTF8SMTPSA id"),
+        (Some("ups"), false, true, None, true, "127.0.0.1", "from ups ([127.0.0.1])|with SMTP id"),
     ] {
         let mut case = case("");
         case.origin =
-            Origin { helo: helo.map(Into::into), esmtp, login: login.map(Into::into), client: client.parse().unwrap(), ..case.origin };
+            Origin { helo: helo.map(Into::into), esmtp, tls, login: login.map(Into::into), client: client.parse().unwrap(), ..case.origin };
         case.envelope.smtputf8 = smtputf8;
         let header = String::from_utf8(case.rewrite().header.to_vec()).unwrap();
         let (from, with) = want.split_once('|').unwrap();

@@ -40,6 +40,7 @@ fn message(account: &str, recipients: &[&str]) -> NewEntry {
             helo: Some("copier \"2\"".into()),
             esmtp: true,
             login: None,
+            tls: false,
             charset: None,
             received: NOW,
         },
