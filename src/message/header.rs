@@ -85,14 +85,8 @@ impl<'a> Iterator for Fields<'a> {
 
 /// Where the field at the start of `lines` ends: behind the first CRLF that no space or tab follows.
 fn end_of_field(lines: &[u8]) -> usize {
-    let mut from = 0;
-    while let Some(found) = memchr::memmem::find(&lines[from..], b"\r\n") {
-        from += found + 2;
-        if !matches!(lines.get(from), Some(b' ' | b'\t')) {
-            return from;
-        }
-    }
-    lines.len()
+    let ends = memchr::memchr_iter(b'\n', lines).filter(|&at| lines[..at].ends_with(b"\r"));
+    ends.map(|at| at + 1).find(|&next| !matches!(lines.get(next), Some(b' ' | b'\t'))).unwrap_or(lines.len())
 }
 
 /// Whether a line, without its end, can be the first of a field: a name of printable ASCII (RFC 5322
