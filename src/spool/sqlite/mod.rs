@@ -1,6 +1,7 @@
 //! SQLite as the spool's embedded engine.
 //!
-//! One thread writes (`writer`), and puts all that waits at the same moment into one commit; questions go to
+//! One thread writes (`writer`), and puts all that waits at the same moment into one commit; another moves the log
+//! into the database beside it (`mover`); questions go to
 //! connections of their own (`reader`); entries that were stored a moment ago are answered from memory
 //! (`fresh`). `folder` knows what lies where, `recovery` what a crash leaves, `aside` what becomes of damage.
 //!
@@ -11,6 +12,7 @@
 mod aside;
 mod folder;
 mod fresh;
+mod mover;
 mod ops;
 mod queue;
 mod reader;
@@ -31,6 +33,7 @@ use tokio::sync::oneshot;
 
 use self::folder::Folder;
 use self::fresh::Fresh;
+use self::mover::Mover;
 use self::ops::{Answer, Op, Store, database_failed};
 use self::queue::Queue;
 use self::reader::Readers;
@@ -202,7 +205,9 @@ impl SqliteSpool {
             folder,
         });
         shared.set_counts(&recovered.census);
-        let writer = Writer::new(Arc::clone(&shared), recovered.connection, now);
+        let mover = Mover::new(shared.folder.database(), shared.folder.data_dir.clone(), shared.folder.disk.clone())
+            .map_err(|source| OpenError::Unusable { dir: shared.folder.data_dir.clone(), source })?;
+        let writer = Writer::new(Arc::clone(&shared), recovered.connection, mover, now);
         let thread = std::thread::Builder::new().name("spool".into()).spawn(move || writer.run());
         let thread = thread.map_err(|source| OpenError::Thread { source })?;
         Ok((Self { shared, writer: Mutex::new(Some(thread)) }, recovered.recovery))
