@@ -1,6 +1,7 @@
 //! The engine: what it promises, what a failure at each step leaves, and what the next start makes of it.
 
 mod faults;
+mod moving;
 mod power;
 mod recovery;
 
