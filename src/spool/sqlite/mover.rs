@@ -24,8 +24,9 @@ use crate::spool::disk::{Disk, Step, failed};
 /// Octets in the log from which on it is moved although there is work to do. A larger log saves writing pages that
 /// change again soon; it costs disk, and time to read after a crash.
 const BEGIN: u64 = 16 << 20;
-/// What the writer may move itself between two commits: one or two milliseconds.
-const LITTLE: u64 = 1 << 20;
+/// What the writer may move itself between two commits: some milliseconds. With less, passes chase a quick writer without end,
+/// each as long as its syncs take.
+const LITTLE: u64 = 4 << 20;
 /// Octets at which the writer moves all of it, because passes cannot keep up: what the disk gives to the log, and what is read
 /// after a crash.
 const LIMIT: u64 = 64 << 20;

@@ -90,7 +90,7 @@ async fn a_pass_that_fails_before_the_end_costs_no_promise() {
     let disk = Forgetful::new(dir.path(), Step::MoveSync);
     let (spool, _) = SqliteSpool::open_on(settings(dir.path()), Clock::manual(NOW), Disk::watched(disk.clone())).unwrap();
     // Closed at once: the log must not be emptied by a connection that trusts what the pass wrote.
-    let promised = store_until(&spool, || disk.before.lock().unwrap().is_some()).await;
+    let promised = store_until(&spool, || disk.has_failed() || disk.before.lock().unwrap().is_some()).await;
     spool.close().await;
     drop(spool);
     assert!(disk.has_failed());
