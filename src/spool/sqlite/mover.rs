@@ -12,7 +12,7 @@
 //!   process has on it (POSIX advisory locks), so it cannot be opened for each pass.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -120,14 +120,7 @@ impl Mover {
     /// Begins a pass. `Err` when the system gives no thread.
     pub(super) fn begin(&mut self, log: LogSize) -> std::io::Result<()> {
         let (file, path, data_dir, disk) = (Arc::clone(&self.file), self.path.clone(), self.data_dir.clone(), self.disk.clone());
-        let work = move || {
-            let moved = disk.permit(Step::Move, &data_dir).map_err(|error| failed(MOVE, &data_dir, error));
-            moved?;
-            move_log(&path).map_err(|error| database_failed(MOVE, &data_dir, error))?;
-            // SQLite syncs the database only when it has moved all of the log. Whatever is left to the writer's sync holds it up.
-            let synced = disk.permit(Step::MoveSync, &data_dir).and_then(|()| file.sync_data());
-            synced.map_err(|error| failed(MOVE, &data_dir, error))
-        };
+        let work = move || make_pass(&file, &path, &data_dir, &disk);
         let thread = std::thread::Builder::new().name("spool-log".into()).spawn(work)?;
         self.pass = Some(Pass { thread, octets: log.unmoved });
         Ok(())
@@ -159,10 +152,24 @@ impl Mover {
 
 const MOVE: &str = "move the log into the database";
 
-/// Moves what is in the log now, on a connection that is gone when this returns.
-fn move_log(path: &std::path::Path) -> Result<(), rusqlite::Error> {
-    let connection = schema::mover(path)?;
-    schema::checkpoint(&connection, Checkpoint::Passive).map(drop)
+/// Moves what is in the log now, on a connection that is gone when this returns, and syncs the database.
+fn make_pass(file: &File, path: &Path, data_dir: &Path, disk: &Disk) -> Result<(), SpoolError> {
+    disk.permit(Step::Move, data_dir).map_err(|error| failed(MOVE, data_dir, error))?;
+    schema::mover(path)
+        .and_then(|connection| schema::checkpoint(&connection, Checkpoint::Passive))
+        .map_err(|error| database_failed(MOVE, data_dir, error))?;
+    // SQLite syncs the database only when it has moved all of the log. Without this the writer would wait for all that passes wrote.
+    disk.permit(Step::MoveSync, data_dir).and_then(|()| file.sync_data()).map_err(|error| failed(MOVE, data_dir, error))
+}
+
+/// A pass never works on after its mover, and so never without the lock of the folder.
+impl Drop for Mover {
+    fn drop(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            // Only a writer that has panicked leaves one. How it ends matters to nobody: the next start moves the log again.
+            let _ = pass.thread.join();
+        }
+    }
 }
 
 #[cfg(test)]
