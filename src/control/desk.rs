@@ -47,7 +47,7 @@ impl Desk {
     pub async fn answer(&self, request: Request) -> Answer {
         let answer = match request {
             Request::QueueList { after } => self.list(after).await,
-            Request::QueueShow { id } => self.spool.load(id).await.map(|entry| {
+            Request::QueueShow { id } => self.spool.look(id).await.map(|entry| {
                 let until = self.goes_on(&entry.message.decision.account);
                 Answer::Entry(Box::new(Shown::new(entry, self.clock.now(), until, &self.advice)))
             }),
@@ -132,7 +132,7 @@ impl Desk {
 fn in_words(error: &SpoolError) -> String {
     match error {
         SpoolError::NoSuchEntry(_) => format!("{error}: it was delivered or removed; `mailferry queue list` shows what is there"),
-        SpoolError::Damaged { .. } => format!("{error}; it was set aside in data_dir, not deleted"),
+        SpoolError::Damaged { .. } => format!("{error}; it is not deleted, but set aside in data_dir when it is next to be sent"),
         SpoolError::Full { .. } => format!("{error}: make room on that file system"),
         SpoolError::Busy { .. } => format!("{error}: try again in a moment"),
         SpoolError::Failed { source, .. } => format!("{error}: {source}"),

@@ -82,6 +82,9 @@ impl Spool for Fragile {
     fn load(&self, id: EntryId) -> Later<'_, Result<Entry, SpoolError>> {
         self.spool.load(id)
     }
+    fn look(&self, id: EntryId) -> Later<'_, Result<Entry, SpoolError>> {
+        self.spool.look(id)
+    }
     fn due(&self, account: AccountName, now: Timestamp, except: Vec<EntryId>, limit: usize) -> Later<'_, Result<Vec<Due>, SpoolError>> {
         self.spool.due(account, now, except, limit)
     }

@@ -40,6 +40,10 @@ pub(crate) enum Step {
     Committed,
     /// The database is opened again after a failure.
     Reopen,
+    /// The log is moved into the database while there is work.
+    Move,
+    /// The database is synced after that.
+    MoveSync,
 }
 
 /// Does what it is told to files and folders.

@@ -253,7 +253,7 @@ pub enum SpoolError {
     /// There is no such entry (any more).
     #[error("there is no entry {0} in the queue")]
     NoSuchEntry(EntryId),
-    /// The entry is damaged. It is kept, and set aside.
+    /// The entry is damaged. It is kept, and set aside at the latest when it is next to be sent.
     #[error("entry {id} is damaged: {why}")]
     Damaged {
         /// The entry.
@@ -277,8 +277,12 @@ pub trait Spool: Send + Sync + 'static {
     /// Makes an entry of a message whose body was written, and promises it. Due at once.
     fn store(&self, entry: NewEntry, body: WrittenBody) -> Later<'_, Result<Receipt, SpoolError>>;
 
-    /// The whole entry, its body checked against length and checksum when it is small, its length when it is a file.
+    /// The whole entry, its body checked against length and checksum when it is small, its length when it is a file. One that is
+    /// damaged is set aside.
     fn load(&self, id: EntryId) -> Later<'_, Result<Entry, SpoolError>>;
+
+    /// The same for whoever only looks: nothing about the spool changes, also when the entry is damaged.
+    fn look(&self, id: EntryId) -> Later<'_, Result<Entry, SpoolError>>;
 
     /// Entries of an account that wait and are due at `now`, longest due first, those in `except` left out.
     fn due(&self, account: AccountName, now: Timestamp, except: Vec<EntryId>, limit: usize) -> Later<'_, Result<Vec<Due>, SpoolError>>;

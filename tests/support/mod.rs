@@ -113,6 +113,10 @@ impl Spool for ScriptedSpool {
         none(id)
     }
 
+    fn look(&self, id: EntryId) -> Later<'_, Result<Entry, SpoolError>> {
+        none(id)
+    }
+
     fn due(&self, _: AccountName, _: Timestamp, _: Vec<EntryId>, _: usize) -> Later<'_, Result<Vec<Due>, SpoolError>> {
         Box::pin(async { Ok(Vec::new()) })
     }

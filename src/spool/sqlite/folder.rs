@@ -5,6 +5,7 @@
 //!   lock                   the process that holds the folder, its number inside
 //!   spool/                 one folder, so that it can be set aside in one step
 //!     queue.db             entries and their small bodies (SQLite), with queue.db-wal and -shm beside it
+//!     damaged              a mark, when damage was seen that is not in one entry alone
 //!     bodies/ID.body       large bodies; ID.part while they are being written
 //!   damaged-TIME/          what was set aside, for a person to look at
 //! ```
@@ -69,6 +70,11 @@ impl Folder {
     /// The database.
     pub(super) fn database(&self) -> PathBuf {
         self.spool().join("queue.db")
+    }
+
+    /// A mark: there is damage in the database, and the next start looks at all of its pages.
+    pub(super) fn mark_of_damage(&self) -> PathBuf {
+        self.spool().join("damaged")
     }
 
     /// The folder of body files.

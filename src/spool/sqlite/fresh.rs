@@ -59,9 +59,15 @@ impl Fresh {
 
     /// Gives an entry away. Whoever wants it again reads it from disk.
     pub(super) fn take(&self, id: EntryId) -> Option<Entry> {
-        let kept = self.lock().remove(&id)?;
-        let recipients = untried(&kept.message.envelope);
-        Some(Entry { id, message: kept.message, body: Body::Memory(kept.body), state: State::Waiting(kept.due), attempts: 0, recipients })
+        let Kept { message, body, due, .. } = self.lock().remove(&id)?;
+        Some(stored(id, message, body, due))
+    }
+
+    /// An entry that stays in here.
+    pub(super) fn look(&self, id: EntryId) -> Option<Entry> {
+        let entries = self.lock();
+        let Kept { message, body, due, .. } = entries.get(&id)?;
+        Some(stored(id, message.clone(), body.clone(), *due))
     }
 
     /// Forgets an entry, because it changes.
@@ -73,4 +79,10 @@ impl Fresh {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<EntryId, Kept>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An entry as it was stored.
+fn stored(id: EntryId, message: NewEntry, body: Bytes, due: Timestamp) -> Entry {
+    let recipients = untried(&message.envelope);
+    Entry { id, message, body: Body::Memory(body), state: State::Waiting(due), attempts: 0, recipients }
 }

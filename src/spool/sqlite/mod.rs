@@ -1,6 +1,7 @@
 //! SQLite as the spool's embedded engine.
 //!
-//! One thread writes (`writer`), and puts all that waits at the same moment into one commit; questions go to
+//! One thread writes (`writer`), and puts all that waits at the same moment into one commit; another moves the log
+//! into the database beside it (`mover`); questions go to
 //! connections of their own (`reader`); entries that were stored a moment ago are answered from memory
 //! (`fresh`). `folder` knows what lies where, `recovery` what a crash leaves, `aside` what becomes of damage.
 //!
@@ -11,6 +12,7 @@
 mod aside;
 mod folder;
 mod fresh;
+mod mover;
 mod ops;
 mod queue;
 mod reader;
@@ -22,7 +24,7 @@ mod tests;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -31,6 +33,7 @@ use tokio::sync::oneshot;
 
 use self::folder::Folder;
 use self::fresh::Fresh;
+use self::mover::Mover;
 use self::ops::{Answer, Op, Store, database_failed};
 use self::queue::Queue;
 use self::reader::Readers;
@@ -141,6 +144,8 @@ struct Shared {
     readers: Readers,
     waiting: AtomicI64,
     held: AtomicI64,
+    /// Whether damage was seen that is not in one entry alone.
+    damaged: AtomicBool,
     /// Goes last: it holds the lock.
     folder: Folder,
 }
@@ -154,6 +159,20 @@ impl Shared {
     fn set_counts(&self, census: &Census) {
         self.waiting.store(i64::try_from(census.waiting).unwrap_or(i64::MAX), Ordering::Relaxed);
         self.held.store(i64::try_from(census.held).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// Damage in a page that more than one entry needs cannot be set aside while others use the database: the next start does.
+    fn damage_seen(&self, doing: &'static str, error: &rusqlite::Error) {
+        if self.damaged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (mark, disk) = (self.folder.mark_of_damage(), &self.folder.disk);
+        let marked = disk.create(&mark).and_then(|_| disk.sync_folder(&self.folder.spool()));
+        tracing::error!(
+            doing, %error, database = %self.folder.database().display(), marked = marked.is_ok(),
+            "the database is damaged: stop mailferry, keep a copy of data_dir, start it again; the start looks at every page, \
+             moves a damaged database with all it holds to data_dir/damaged-TIME, and begins a new one"
+        );
     }
 
     fn closed(&self) -> SpoolError {
@@ -199,10 +218,13 @@ impl SqliteSpool {
             readers,
             waiting: AtomicI64::new(0),
             held: AtomicI64::new(0),
+            damaged: AtomicBool::new(false),
             folder,
         });
         shared.set_counts(&recovered.census);
-        let writer = Writer::new(Arc::clone(&shared), recovered.connection, now);
+        let mover = Mover::new(shared.folder.database(), shared.folder.data_dir.clone(), shared.folder.disk.clone())
+            .map_err(|source| OpenError::Unusable { dir: shared.folder.data_dir.clone(), source })?;
+        let writer = Writer::new(Arc::clone(&shared), recovered.connection, mover, now);
         let thread = std::thread::Builder::new().name("spool".into()).spawn(move || writer.run());
         let thread = thread.map_err(|source| OpenError::Thread { source })?;
         Ok((Self { shared, writer: Mutex::new(Some(thread)) }, recovered.recovery))
@@ -227,7 +249,12 @@ impl SqliteSpool {
         let shared = Arc::clone(&self.shared);
         let asked = tokio::task::spawn_blocking(move || {
             let answer = shared.readers.ask(|connection| question(connection, &shared));
-            answer.map_err(|error| database_failed(doing, &shared.folder.data_dir, error))
+            answer.map_err(|error| {
+                if schema::is_damage(&error) {
+                    shared.damage_seen(doing, &error);
+                }
+                database_failed(doing, &shared.folder.data_dir, error)
+            })
         });
         asked.await.unwrap_or_else(|_| Err(self.shared.closed()))
     }
@@ -249,11 +276,9 @@ impl SqliteSpool {
         if let Some(entry) = self.shared.fresh.take(id) {
             return Ok(entry);
         }
-        let question = move |connection: &Connection, shared: &Shared| reader::load(connection, id, &shared.bodies.dir);
-        match self.ask("read an entry", question).await? {
-            Some(Ok(entry)) => Ok(entry),
-            None => Err(SpoolError::NoSuchEntry(id)),
-            Some(Err(why)) => {
+        match self.read_from_disk(id).await? {
+            Ok(entry) => Ok(entry),
+            Err(why) => {
                 // The writer looks whether it is still there, moves it and tells the log; if it cannot, the entry stays where it is.
                 let said = why.clone();
                 match self.write(|answer| Op::SetAside(id, said, answer)).await {
@@ -266,6 +291,19 @@ impl SqliteSpool {
                 }
             }
         }
+    }
+
+    async fn look_at(&self, id: EntryId) -> Result<Entry, SpoolError> {
+        match self.shared.fresh.look(id) {
+            Some(entry) => Ok(entry),
+            None => self.read_from_disk(id).await?.map_err(|why| SpoolError::Damaged { id, why }),
+        }
+    }
+
+    /// An entry that is not fresh. `Ok(Err(why))` when it is damaged.
+    async fn read_from_disk(&self, id: EntryId) -> Result<Result<Entry, String>, SpoolError> {
+        let question = move |connection: &Connection, shared: &Shared| reader::load(connection, id, &shared.bodies.dir);
+        self.ask("read an entry", question).await?.ok_or(SpoolError::NoSuchEntry(id))
     }
 
     /// Changes an entry; when that ends it, its body file goes too.
@@ -319,6 +357,10 @@ impl Spool for SqliteSpool {
 
     fn load(&self, id: EntryId) -> Later<'_, Result<Entry, SpoolError>> {
         Box::pin(self.read(id))
+    }
+
+    fn look(&self, id: EntryId) -> Later<'_, Result<Entry, SpoolError>> {
+        Box::pin(self.look_at(id))
     }
 
     fn due(&self, account: AccountName, now: Timestamp, except: Vec<EntryId>, limit: usize) -> Later<'_, Result<Vec<Due>, SpoolError>> {

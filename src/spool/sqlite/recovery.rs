@@ -21,7 +21,7 @@ use crate::message::{AccountName, EntryId};
 use crate::spool::{Recovery, SetAside};
 
 /// A database of at most this many octets is checked page by page at every start, which takes well under a
-/// second. In a larger one damage shows when an entry is read.
+/// second. In a larger one damage shows when it is read; where that is not in one entry alone, all is checked at the next start.
 const CHECKED_WHOLE: u64 = 32 << 20;
 
 /// A database that is ready, and what is in it.
@@ -89,7 +89,17 @@ fn open(folder: &Folder) -> Result<Opened, OpenError> {
     if !path.exists() && has_remains(folder).map_err(|error| unusable(folder, error))? {
         return Ok(Opened::Damaged("the database is missing, but its log or body files are there".into()));
     }
-    match open_and_examine(&path) {
+    let mark = folder.mark_of_damage();
+    let marked = mark.exists();
+    if marked {
+        tracing::warn!(database = %path.display(), "damage was seen in the database, looking at all of its pages");
+    }
+    match open_and_examine(&path, marked) {
+        Ok(Examined::Sound(connection, census, files)) if marked => {
+            folder.disk.remove(&mark).map_err(|error| unusable(folder, error))?;
+            tracing::info!(database = %path.display(), "found no damage in the database");
+            Ok(Opened::Sound(connection, census, files))
+        }
         Ok(Examined::Sound(connection, census, files)) => Ok(Opened::Sound(connection, census, files)),
         Ok(Examined::Damaged(why)) => Ok(Opened::Damaged(why)),
         Ok(Examined::Later(found)) => Err(OpenError::Later { path, found, known: schema::VERSION }),
@@ -109,14 +119,14 @@ enum Examined {
     Later(i64),
 }
 
-fn open_and_examine(path: &Path) -> Result<Examined, rusqlite::Error> {
+fn open_and_examine(path: &Path, all_pages: bool) -> Result<Examined, rusqlite::Error> {
     let connection = schema::writer(path)?;
     match schema::look(&connection)? {
         Found::Later(found) => return Ok(Examined::Later(found)),
         Found::Nothing => schema::make(&connection)?,
         Found::Tables => {}
     }
-    if std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_WHOLE) {
+    if all_pages || std::fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_WHOLE) {
         let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if said != "ok" {
             return Ok(Examined::Damaged(said));

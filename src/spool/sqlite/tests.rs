@@ -1,6 +1,7 @@
 //! The engine: what it promises, what a failure at each step leaves, and what the next start makes of it.
 
 mod faults;
+mod moving;
 mod power;
 mod recovery;
 
@@ -130,6 +131,9 @@ async fn what_is_stored_is_loaded_fresh_and_from_disk() {
     assert_eq!(recovery, Recovery::default());
     for octets in [&b""[..], b"small\r\n", &vec![b'L'; 300_000]] {
         let id = store(&spool, octets).await;
+        let in_memory = octets.len() < 100_000;
+        assert_eq!(octets_of(&spool.look(id).await.unwrap()), octets);
+        assert_eq!(spool.shared.fresh.look(id).is_some(), in_memory, "looking leaves it where it is");
         for _ in 0..2 {
             let entry = spool.load(id).await.unwrap();
             assert_eq!((entry.id, entry.state, entry.attempts), (id, State::Waiting(NOW), 0));

@@ -1,6 +1,6 @@
 //! The one thread that writes: it commits all that waits at once, and answers after the commit.
 //!
-//! What the statements are is left to `ops`; who waits, to `queue`.
+//! What the statements are is left to `ops`; who waits, to `queue`; moving the log while there is work, to `mover`.
 //!
 //! Always true:
 //! - Nobody is answered with success before the commit that holds his operation is synced.
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::mover::{LogSize, Mover, Next};
 use super::ops::{Applied, Effects, Op, Statements, Trouble, database_failed};
 use super::queue::Woken;
 use super::recovery::take_census;
@@ -25,11 +26,10 @@ use crate::spool::SpoolError;
 use crate::spool::body::{BodyFile, Content};
 use crate::spool::disk::{Step, failed};
 
-/// Octets that go into the log before it is moved into the database although there is work to do. A larger
-/// log saves writing pages that change again soon; it costs disk, and time to read after a crash.
-const LOG_LIMIT: u64 = 16 << 20;
-/// What a commit writes beside the content: the pages of tables and indexes, roughly.
-const PAGES_OF_ENTRY: u64 = 8192;
+/// What a commit writes to the log whatever is in it: the last page of each table and index, those above, the file's first.
+const PAGES_OF_COMMIT: u64 = 7 * 8192;
+/// What it writes for each entry beside the content: its row, and what its pages have left over, roughly.
+const PAGES_OF_ENTRY: u64 = 4096;
 /// How long nobody must want anything before the log is moved and the file is made smaller.
 const REST: Duration = Duration::from_secs(1);
 /// The pause between two tries to mend the database.
@@ -55,8 +55,8 @@ pub(super) struct Writer {
     /// Messages that were refused because their commit failed, and that may be in the log all the same. Their
     /// body files stay until that is settled.
     doubtful: Vec<(EntryId, Option<BodyFile>)>,
-    /// Octets written since the log was last moved.
-    logged: u64,
+    log: LogSize,
+    mover: Mover,
     /// No id has reached this.
     mark: Option<EntryId>,
     pruned: Timestamp,
@@ -65,9 +65,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer on a database that recovery has put in order.
-    pub(super) fn new(shared: Arc<Shared>, database: Connection, pruned: Timestamp) -> Self {
-        // One octet in the log: what recovery wrote is moved at the first rest.
-        Self { shared, database: Some(database), doubtful: Vec::new(), logged: 1, mark: None, pruned, compacting: false }
+    pub(super) fn new(shared: Arc<Shared>, database: Connection, mover: Mover, pruned: Timestamp) -> Self {
+        // What recovery wrote is moved at the first rest.
+        let log = LogSize::SOME;
+        Self { shared, database: Some(database), doubtful: Vec::new(), log, mover, mark: None, pruned, compacting: false }
     }
 
     /// Works until the queue is closed and empty.
@@ -86,8 +87,8 @@ impl Writer {
         match self {
             Self { database: None, .. } => Some(MEND),
             Self { compacting: true, .. } => Some(COMPACT),
-            Self { logged: 1.., .. } => Some(REST),
-            _ => None,
+            Self { log, .. } if !log.is_empty() || self.mover.is_moving() => Some(REST),
+            Self { .. } => None,
         }
     }
 
@@ -100,9 +101,7 @@ impl Writer {
             return;
         }
         self.commit(ops);
-        if self.logged >= LOG_LIMIT {
-            self.move_log();
-        }
+        self.tend_log();
     }
 
     /// Commits operations together. One that cannot be done fails alone: the others are begun anew without it,
@@ -110,7 +109,11 @@ impl Writer {
     fn commit(&mut self, mut ops: Vec<Op>) {
         while !ops.is_empty() {
             match self.attempt(&ops) {
-                Ok((applied, effects)) => return self.settle(ops, applied, &effects),
+                // Whatever sync of the log or the database has failed meanwhile, nothing is promised after it.
+                Ok((applied, effects)) => match self.mover.collect(&mut self.log) {
+                    Ok(()) => return self.settle(ops, applied, &effects),
+                    Err(error) => return self.break_down(ops, &error),
+                },
                 Err((trouble, at)) => {
                     self.roll_back();
                     match trouble {
@@ -162,8 +165,8 @@ impl Writer {
     /// After the commit: counts, keeps what is fresh, and answers.
     fn settle(&mut self, ops: Vec<Op>, applied: Vec<Applied>, effects: &Effects) {
         self.shared.count(effects.waiting, effects.held);
-        let written = effects.octets + ops.len() as u64 * PAGES_OF_ENTRY;
-        self.logged += written;
+        let written = effects.octets + PAGES_OF_COMMIT + ops.len() as u64 * PAGES_OF_ENTRY;
+        self.log.add(written);
         self.shared.health.wrote(written);
         for (op, applied) in ops.into_iter().zip(applied) {
             match op {
@@ -236,6 +239,8 @@ impl Writer {
                 op.fail(error.clone());
             }
         }
+        // A pass has a connection too. How it ends does not matter any more: the log is moved again from its start.
+        let _ = self.mover.wait(&mut self.log);
     }
 
     /// Opens the database again: what the log holds on disk is read, what was refused is removed, and the log
@@ -252,7 +257,7 @@ impl Writer {
             Ok(connection) => {
                 self.database = Some(connection);
                 self.doubtful.clear();
-                self.logged = 0;
+                self.log = LogSize::EMPTY;
                 self.shared.health.database(true);
                 tracing::info!("opened the database again");
                 Ok(())
@@ -293,18 +298,43 @@ impl Writer {
             let _ = self.mend();
             return;
         }
-        self.prune();
-        self.compact();
-        self.move_log();
+        if let Err(error) = self.mover.collect(&mut self.log) {
+            return self.break_down(Vec::new(), &error);
+        }
+        // A pass at work is looked at again after the next rest.
+        if !self.mover.is_moving() {
+            self.prune();
+            self.compact();
+            self.move_log();
+        }
     }
 
-    /// Moves the log into the database. Readers may keep a part of it; the next time it goes too.
+    /// Keeps the log from growing while there is work.
+    fn tend_log(&mut self) {
+        if self.database.is_none() {
+            return;
+        }
+        match self.log.next(self.mover.is_moving()) {
+            Next::Leave => {}
+            Next::Pass => {
+                if let Err(error) = self.mover.begin(self.log) {
+                    tracing::debug!(%error, "no thread to move the log, moving it between commits");
+                    self.move_log();
+                }
+            }
+            Next::Finish => match self.mover.wait(&mut self.log) {
+                Ok(()) => self.move_log(),
+                Err(error) => self.break_down(Vec::new(), &error),
+            },
+        }
+    }
+
+    /// Moves what is left of the log into the database. Readers may keep a part of it; the next time it goes too.
     fn move_log(&mut self) {
         let Some(connection) = &self.database else { return };
         match schema::checkpoint(connection, Checkpoint::Passive) {
-            Ok(true) => self.logged = 0,
-            // Halved, so that it is tried again soon but not after each commit.
-            Ok(false) => self.logged /= 2,
+            Ok(true) => self.log = LogSize::EMPTY,
+            Ok(false) => self.log.halve(),
             Err(error) => self.fail_at("move the log into the database", error),
         }
         self.prune();
@@ -330,7 +360,7 @@ impl Writer {
         match compact(connection) {
             Ok(more) => {
                 self.compacting = more;
-                self.logged += u64::from(more);
+                self.log.add(u64::from(more));
             }
             Err(error) => self.fail_at("make the database smaller", error),
         }
@@ -344,6 +374,9 @@ impl Writer {
     /// Leaves one file without a log, when the disk allows.
     fn end(mut self) {
         self.shared.readers.close();
+        if let Err(error) = self.mover.wait(&mut self.log) {
+            self.break_down(Vec::new(), &error);
+        }
         if self.database.is_none() {
             let _ = self.mend();
             self.shared.readers.close();

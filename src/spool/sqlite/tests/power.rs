@@ -58,7 +58,7 @@ impl Witness for Platter {
             Step::Remove => drop(names.remove(&name)),
             Step::SyncFolder => self.durable.lock().unwrap().clone_from(&names),
             Step::Committed => self.after_commit()?,
-            Step::Write | Step::Begin | Step::Insert | Step::Update | Step::Commit | Step::Reopen => {}
+            Step::Write | Step::Begin | Step::Insert | Step::Update | Step::Commit | Step::Reopen | Step::Move | Step::MoveSync => {}
         }
         Ok(())
     }

@@ -123,6 +123,9 @@ async fn a_damaged_body_is_found_when_it_is_loaded_and_kept() {
     let (spool, recovery) = open(dir.path());
     assert_eq!(recovery.entries, 3);
     for id in [damaged, header] {
+        for _ in 0..2 {
+            assert!(matches!(spool.look(id).await, Err(SpoolError::Damaged { id: found, .. }) if found == id), "looking changes nothing");
+        }
         assert!(matches!(spool.load(id).await, Err(SpoolError::Damaged { id: found, .. }) if found == id));
         assert!(matches!(spool.load(id).await, Err(SpoolError::NoSuchEntry(_))));
     }
@@ -154,6 +157,38 @@ async fn a_corrupt_database_is_set_aside_with_its_bodies() {
         assert_eq!(std::fs::metadata(body_path(&kept.join("bodies"), id)).unwrap().len(), 100_000);
         store(&spool, b"works").await;
     }
+}
+
+#[tokio::test]
+async fn damage_that_a_plan_meets_in_a_large_database_is_mended_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    // More than is checked at every start.
+    for _ in 0..12 {
+        futures_util::future::join_all((0..64).map(|_| store(&spool, &[b'x'; 50_000]))).await;
+    }
+    drop(spool);
+    let database = dir.path().join("spool/queue.db");
+    let root: i64 = Connection::open(&database)
+        .and_then(|connection| connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'entries'", [], |row| row.get(0)))
+        .unwrap();
+    let mut octets = std::fs::read(&database).unwrap();
+    let root = &octets[(usize::try_from(root).unwrap() - 1) * 8192..];
+    // The first child of the table's root has the oldest entries; a start only looks for the youngest (file format, section 1.6).
+    let cell = usize::from(u16::from_be_bytes([root[12], root[13]]));
+    let child = u32::from_be_bytes(root[cell..cell + 4].try_into().unwrap()) as usize;
+    octets[(child - 1) * 8192..][..64].fill(0xff);
+    std::fs::write(&database, &octets).unwrap();
+
+    let (spool, recovery) = open(dir.path());
+    assert_eq!((recovery.entries, recovery.set_aside.len()), (768, 0));
+    assert!(matches!(spool.due(office(), NOW, Vec::new(), 10).await, Err(SpoolError::Failed { .. })));
+    drop(spool);
+    let (spool, recovery) = open(dir.path());
+    assert_eq!((recovery.entries, recovery.set_aside.len()), (0, 1));
+    assert!(recovery.set_aside[0].kept_at.join("queue.db").exists());
+    drop(spool);
+    assert_eq!(open(dir.path()).1.set_aside.len(), 0, "the mark went with the database");
 }
 
 #[tokio::test]
