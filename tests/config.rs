@@ -99,10 +99,9 @@ fn every_broken_configuration_is_told_in_words() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // No key was renamed yet; a unit test of the reader has an invented one. The others are told of, and nothing is broken.
-    let missing: Vec<&&str> = RULES
-        .iter()
-        .filter(|rule| !broken.contains(**rule) && !["RenamedKey", "Ignored", "CertificateExpires", "GatewayAllowed"].contains(*rule))
-        .collect();
+    const NOTICES: [&str; 5] = ["Ignored", "CertificateExpired", "CertificateExpires", "CertificateNotYet", "GatewayAllowed"];
+    let missing: Vec<&&str> =
+        RULES.iter().filter(|rule| !broken.contains(**rule) && !NOTICES.contains(*rule) && **rule != "RenamedKey").collect();
     assert!(missing.is_empty(), "no file in {FOLDER} breaks {missing:?}");
 }
 
@@ -436,6 +435,21 @@ fn a_listener_with_tls_has_its_certificate_ready_and_tells_when_that_will_end() 
         assert_eq!(notices, told);
         let config = good(&text("implicit"));
         assert!(matches!(config.listeners[0].tls, Tls::Implicit(_)) && !config.listeners[0].policy.starttls);
+    }
+}
+
+#[test]
+fn a_certificate_that_is_out_of_time_is_told_of_and_keeps_no_relay_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path(), 31);
+    let tls = format!("{{ address: 127.0.0.1:25, tls: implicit, certificate: {}, key: {} }}", certificate.display(), key.display());
+    let text = office("").replace("{ address: 127.0.0.1:25 }", &tls);
+    let real = surroundings().now;
+    let month = std::time::Duration::from_secs(32 * 24 * 60 * 60);
+    for (now, told) in [(real.after(month), "CertificateExpired"), (real.before(month), "CertificateNotYet")] {
+        let surroundings = Surroundings { now, ..surroundings() };
+        let config = config::read(&text, "m", Path::new(""), &surroundings).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(config.notices.list.iter().map(|notice| notice.rule).collect::<Vec<_>>(), [told]);
     }
 }
 

@@ -62,7 +62,7 @@ fn read(reader: &Reader<'_>, certificate: &Field<'_>, key: &Field<'_>) -> Option
     let (chain, secret) = (chain?, secret?);
     let server =
         tls::server(chain.pem(), secret.pem()).map_err(|error| blame(reader, (certificate, &chain), (key, &secret), &error)).ok()?;
-    note_time(reader, certificate, &chain);
+    tell_time(reader, certificate, &chain);
     Some(Certificate { file: chain.path, key: secret.path, server })
 }
 
@@ -111,12 +111,13 @@ fn blame(reader: &Reader<'_>, (certificate, chain): (&Field<'_>, &Read), (key, s
     }
 }
 
-fn note_time(reader: &Reader<'_>, field: &Field<'_>, chain: &Read) {
+/// Notices all: with a certificate that is out of time most devices are served as before, without a relay none.
+fn tell_time(reader: &Reader<'_>, field: &Field<'_>, chain: &Read) {
     let now = reader.surroundings.now;
     let path = chain.path.clone();
     match tls::out_of_time(chain.pem(), now) {
-        Some(OutOfTime::Expired { on }) => field.note(reader, Rule::CertificateExpired { path, on: day(on) }),
-        Some(OutOfTime::NotYet { until }) => field.note(reader, Rule::CertificateNotYet { path, until: day(until) }),
+        Some(OutOfTime::Expired { on }) => field.tell(reader, Rule::CertificateExpired { path, on: day(on) }),
+        Some(OutOfTime::NotYet { until }) => field.tell(reader, Rule::CertificateNotYet { path, until: day(until) }),
         None => {
             if let Some(OutOfTime::Expired { on }) = tls::out_of_time(chain.pem(), now.after(SOON)) {
                 field.tell(reader, Rule::CertificateExpires { path, on: day(on) });

@@ -157,9 +157,11 @@ rules! {
     NotAPair { why: String, certificate: PathBuf, key: PathBuf } =>
         why.as_str(),
         format!("these must print the same:\nopenssl x509 -noout -pubkey -in {}\nopenssl pkey -pubout -in {}", shell(certificate), shell(key));
+    /// A notice.
     CertificateExpired { path: PathBuf, on: String } =>
         format!("a certificate in {} expired on {on}", quoted(&path.to_string_lossy())),
-        "renew it, or set `tls: none` until that is done";
+        "renew it, and restart the relay; devices that check certificates refuse this one";
+    /// A notice.
     CertificateNotYet { path: PathBuf, until: String } =>
         format!("a certificate in {} is good only from {until} on", quoted(&path.to_string_lossy())),
         "set the clock of this machine right, or wait";
