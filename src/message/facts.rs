@@ -119,7 +119,7 @@ fn count_special(octets: &[u8]) -> u64 {
 
 /// Whether quoted-printable must write an octet as three wherever it stands. Of line ends it is not asked.
 pub(super) fn is_special(octet: u8) -> bool {
-    let plain = matches!(octet, b' '..=b'~' if octet != b'=');
+    let plain = (b' '..=b'~').contains(&octet) & (octet != b'=');
     !(plain | (octet == b'\t') | (octet == b'\r') | (octet == b'\n'))
 }
 
