@@ -47,7 +47,16 @@ impl Author {
 
     /// Reads the value of a field that holds addresses: the first address, and the name beside it.
     pub fn read(value: &[u8]) -> Self {
-        let mut text = decode(value).into_owned();
+        let author = Self::parse(decode(value).into_owned());
+        // `message["From"] = f"Büro <{address}>"`, as many write it in Python, has the address encoded with the name. RFC 2047
+        // section 5 does not allow that, so no parser looks for one there.
+        match author.name.as_deref().filter(|name| author.mailbox.is_none() && name.contains('@')) {
+            Some(name) => Some(Self::parse(name.to_owned())).filter(|inside| inside.mailbox.is_some()).unwrap_or(author),
+            None => author,
+        }
+    }
+
+    fn parse(mut text: String) -> Self {
         // The parser takes the last word only when the line ends.
         text.push('\n');
         let author = match MessageStream::new(text.as_bytes()).parse_address() {
@@ -152,6 +161,16 @@ mod tests {
         check(b" dev@legacy.test (Scanner)", Some("Scanner"), Some("dev@legacy.test"));
         check(b" Team: dev@legacy.test, other@legacy.test;", None, Some("dev@legacy.test"));
         check(b" <\"a b\"@legacy.test>", None, Some("\"a b\"@legacy.test"));
+    }
+
+    #[test]
+    fn finds_an_address_that_was_encoded_with_its_name() {
+        check(
+            b" =?utf-8?q?Kopierer_B=C3=BCro_=3Ccopier=40printers=2Elocal=3E?=",
+            Some("Kopierer B\u{fc}ro"),
+            Some("copier@printers.local"),
+        );
+        check(b" =?utf-8?q?B=C3=BCro_=40_home?=", Some("B\u{fc}ro @ home"), None);
     }
 
     #[test]
