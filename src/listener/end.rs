@@ -142,3 +142,16 @@ impl Handshake {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_for_administrators_quotes_what_the_log_says() {
+        let page = include_str!("../../docs/devices.md");
+        for end in [End::Farewell(Farewell::NotAllowed), End::Foreign(Foreign::Tls), End::Handshake(Handshake::Plain)] {
+            assert!(page.contains(&format!("| `{end}` |")), "{end}");
+        }
+    }
+}

@@ -130,8 +130,8 @@ mailutils_mail() {
   needs mail.mailutils
   # It writes no From at all, letters beyond ASCII in a subject as raw octets, and one Content-Type for text and attachment.
   HOME=$clients/home mail.mailutils --no-config -E "set sendmail=smtp://127.0.0.1:$port" -E "set nodot" -r copier@printers.local \
-    -s scan --content-type="text/plain; charset=utf-8" --attach="$clients/scan.pdf" mailutils@example.com <"$clients/text"
-  arrived mailutils@example.com --subject scan --text "$clients/text" --attachment "$clients/scan.pdf"
+    -s "$subject" --content-type="text/plain; charset=utf-8" --attach="$clients/scan.pdf" mailutils@example.com <"$clients/text"
+  arrived mailutils@example.com --subject "$subject" --text "$clients/text" --attachment "$clients/scan.pdf"
 }
 
 send_email() {

@@ -27,10 +27,8 @@ python_send_message() {
 
 python_guide() {
   needs python3
-  local recipients=guide@example.com,guide-second@example.com
-  hand "$recipients" python3 "$here/clients/smtplib_guide.py"
-  # It encodes the address together with the name, so there is no saying what the name is.
-  arrives "$recipients"
+  # It encodes the address together with the name.
+  sends guide python3 "$here/clients/smtplib_guide.py"
 }
 
 node_mailer() {

@@ -12,7 +12,7 @@ TRACE = {"received", "return-path", "delivered-to", "x-original-to"}
 # What the relay takes away or writes anew.
 OURS = {"from", "sender", "bcc", "resent-bcc"}
 # What the relay adds when it is missing.
-ADDED = {"date", "message-id"}
+ADDED = {"date", "message-id", "to", "mime-version"}
 # RFC 5322 section 3.6 and RFC 2045 section 3: none of them twice.
 ONCE = {"date", "from", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject", "mime-version", "content-type",
         "content-transfer-encoding", "content-disposition", "content-id"}
