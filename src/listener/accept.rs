@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::message::Client;
-use crate::session::Farewell;
+use crate::session::{Farewell, Way};
 use crate::sockets::Socket;
 
 use super::admission::allowed;
@@ -15,7 +15,7 @@ use super::connection::Connection;
 use super::door::Door;
 use super::end::End;
 use super::proxy;
-use super::serve;
+use super::serve::{self, Admitted};
 use super::socket::{Accepted, accept};
 use super::stream::Stream;
 
@@ -55,6 +55,12 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
+/// What octets pass through that come by these ends, before any TLS.
+fn way<const N: usize>(ends: [Client; N]) -> Way {
+    let on_this_machine = |end: &Client| end.address().is_none_or(|address| address.is_loopback());
+    if ends.iter().all(on_this_machine) { Way::Local } else { Way::Clear }
+}
+
 impl Door {
     /// A place for one more connection; `None` when we are stopping. While there is none, one device waits with us and
     /// further ones with the kernel, instead of being refused: most come back only after minutes, or never.
@@ -78,15 +84,19 @@ impl Door {
             return;
         }
         self.watch_for_a_gateway(client);
-        if allowed(&self.settings, &self.bound, client) {
-            self.admit(stream, client, place);
-        } else {
-            self.turn_away(stream, client, place, Farewell::NotAllowed);
+        self.judge(stream, client, way([client]), place);
+    }
+
+    /// Admits a client if the listener serves it.
+    fn judge(self: &Arc<Self>, stream: Stream, client: Client, way: Way, place: OwnedSemaphorePermit) {
+        match allowed(&self.settings, &self.bound, client) {
+            true => self.admit(stream, client, way, place),
+            false => self.turn_away(stream, client, place, Farewell::NotAllowed),
         }
     }
 
     /// Hears from a proxy who its client is, and treats that client as if it had come by itself. The proxy needs no entry in
-    /// `allow`; when it comes on its own behalf, it is served.
+    /// `allow` when it comes on its own behalf, but a client that it cannot name is only as good as the proxy's own address.
     async fn receive_from_proxy(self: Arc<Self>, mut stream: Stream, proxy: Client, place: OwnedSemaphorePermit) {
         let heard = tokio::select! {
             biased;
@@ -97,14 +107,15 @@ impl Door {
             Ok(proxy::Source::Client(address)) => {
                 let client = Client::from(address);
                 tracing::debug!(%client, %proxy, listener = %self.settings.name, "a proxy brought a client");
-                match allowed(&self.settings, &self.bound, client) {
-                    true => self.admit(stream, client, place),
-                    false => self.turn_away(stream, client, place, Farewell::NotAllowed),
-                }
+                self.judge(stream, client, way([proxy, client]), place);
+            }
+            Ok(proxy::Source::Unnamed) => {
+                tracing::debug!(%proxy, listener = %self.settings.name, "a proxy brought a client without an address");
+                self.judge(stream, proxy, Way::Clear, place);
             }
             Ok(proxy::Source::Itself) => {
                 tracing::debug!(%proxy, listener = %self.settings.name, "a proxy comes on its own behalf");
-                self.admit(stream, proxy, place);
+                self.admit(stream, proxy, way([proxy]), place);
             }
             // Checks of a port connect and leave.
             Err(proxy::Wrong::Nothing) => tracing::debug!(%proxy, listener = %self.settings.name, "a proxy left without a word"),
@@ -113,11 +124,12 @@ impl Door {
         }
     }
 
-    fn admit(self: &Arc<Self>, stream: Stream, client: Client, place: OwnedSemaphorePermit) {
+    fn admit(self: &Arc<Self>, stream: Stream, client: Client, way: Way, place: OwnedSemaphorePermit) {
         match self.connections.admit(client, self.settings.limits.connections_per_client, place) {
             Ok(admission) => {
                 let connection = Connection::new(stream, &self.settings.limits);
-                self.group.spawn(serve::run(Arc::clone(self), connection, client, admission));
+                let admitted = Admitted { door: Arc::clone(self), connection, client, way, admission };
+                self.group.spawn(serve::run(Box::new(admitted)));
             }
             Err(place) => self.turn_away(stream, client, place, Farewell::TooManyConnections),
         }

@@ -28,29 +28,52 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// No pause is longer: devices give up on a server that is silent for long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
+/// A connection of a client that was admitted. In a box wherever it goes: a future keeps room for each place that a value
+/// moves through, and idle connections are many.
+pub(super) struct Admitted {
+    pub(super) door: Arc<Door>,
+    pub(super) connection: Connection,
+    pub(super) client: Client,
+    /// How its octets come here.
+    pub(super) way: Way,
+    pub(super) admission: Admission,
+}
+
 /// Serves one connection to its end.
-pub(super) async fn run(door: Arc<Door>, connection: Connection, client: Client, admission: Admission) {
-    let entry = door.settings.clients.of(client);
-    tracing::debug!(%client, listener = door.settings.name, entry = entry.map(|entry| tracing::field::display(entry.network)), "connected");
-    let charset = entry.and_then(|entry| entry.charset);
-    let quirks = entry.map(|entry| entry.quirks).unwrap_or_default();
-    let (way, connection) = match &door.settings.tls {
-        Tls::None | Tls::StartTls(_) => (in_clear(client), connection),
-        Tls::Implicit(certificate) => match door.secure(connection, client, Begin::AtOnce, certificate).await {
-            Ok(connection) => (Way::Tls, connection),
-            Err(unsecured) => return unsecured.close().await,
-        },
-    };
-    let (session, greeting) = Session::new(Arc::clone(&door.settings.policy), quirks, way);
-    let mut talk = Talk { door, client, charset, admission, connection, lines: LineReader::new(LINE_LIMIT), refused: 0, fresh: true };
-    talk.connection.say(&greeting);
+pub(super) async fn run(mut admitted: Box<Admitted>) {
+    if matches!(admitted.door.settings.tls, Tls::Implicit(_)) {
+        // In a box of its own, as everything that an idle conversation in clear does not need.
+        admitted = match Box::pin(admitted.secure()).await {
+            Ok(admitted) => admitted,
+            Err(unsecured) => return Box::pin(unsecured.close()).await,
+        };
+    }
+    let (talk, session) = admitted.greet();
     talk.serve(session).await;
 }
 
-fn in_clear(client: Client) -> Way {
-    match client {
-        Client::Address(address) if !address.is_loopback() => Way::Clear,
-        Client::Address(_) | Client::Local(_) => Way::Local,
+impl Admitted {
+    /// The same client, over TLS from the start.
+    async fn secure(mut self: Box<Self>) -> Result<Box<Self>, Unsecured> {
+        if let Tls::Implicit(certificate) = &self.door.settings.tls {
+            self.connection = self.door.secure(self.connection, self.client, Begin::AtOnce, certificate).await?;
+            self.way = Way::Tls;
+        }
+        Ok(self)
+    }
+
+    fn greet(self: Box<Self>) -> (Box<Talk>, Session) {
+        let Self { door, connection, client, way, admission } = *self;
+        let entry = door.settings.clients.of(client);
+        let network = entry.map(|entry| tracing::field::display(entry.network));
+        tracing::debug!(%client, listener = door.settings.name, entry = network, "connected");
+        let charset = entry.and_then(|entry| entry.charset);
+        let quirks = entry.map(|entry| entry.quirks).unwrap_or_default();
+        let (session, greeting) = Session::new(Arc::clone(&door.settings.policy), quirks, way);
+        let lines = LineReader::new(LINE_LIMIT);
+        let mut talk = Talk { door, client, charset, admission, connection, lines, refused: 0, fresh: true };
+        talk.connection.say(&greeting);
+        (Box::new(talk), session)
     }
 }
 
@@ -74,29 +97,31 @@ impl From<End> for Break {
 }
 
 impl Talk {
-    async fn serve(mut self, mut session: Session) {
+    async fn serve(mut self: Box<Self>, mut session: Session) {
         loop {
             let securing = match self.converse(session).await {
-                Break::End(end) => return self.finish(end).await,
+                Break::End(end) => return Box::pin(self.finish(end)).await,
                 Break::StartTls(securing) => securing,
             };
-            self = match self.secure().await {
+            self = match Box::pin(self.secure()).await {
                 Ok(talk) => talk,
-                Err(unsecured) => return unsecured.close().await,
+                Err(unsecured) => return Box::pin(unsecured.close()).await,
             };
             session = securing.secured();
         }
     }
 
     /// The same client, over TLS.
-    async fn secure(self) -> Result<Self, Unsecured> {
+    async fn secure(mut self: Box<Self>) -> Result<Box<Self>, Unsecured> {
         let certificate = match &self.door.settings.tls {
-            Tls::StartTls(certificate) => certificate.clone(),
+            Tls::StartTls(certificate) => certificate,
             // A session offers STARTTLS only where there is a certificate for it.
             Tls::None | Tls::Implicit(_) => return Err(Unsecured::lost(End::Gone)),
         };
-        let connection = self.door.secure(self.connection, self.client, Begin::BehindStartTls, &certificate).await?;
-        Ok(Self { connection, lines: LineReader::new(LINE_LIMIT), fresh: true, ..self })
+        self.connection = self.door.secure(self.connection, self.client, Begin::BehindStartTls, certificate).await?;
+        self.lines = LineReader::new(LINE_LIMIT);
+        self.fresh = true;
+        Ok(self)
     }
 
     async fn converse(&mut self, mut session: Session) -> Break {
@@ -156,12 +181,11 @@ impl Talk {
                 }
                 Next::Receive(receiving, reply) => {
                     self.connection.say(&reply);
-                    // In a box of its own, so that an idle conversation does not carry the room for it.
                     let session = Box::pin(receive::message(self, receiving)).await;
                     self.lines.restart();
                     return Ok(session?);
                 }
-                Next::Verify(verifying) => next = self.verify(verifying).await?,
+                Next::Verify(verifying) => next = Box::pin(self.verify(verifying)).await?,
                 Next::StartTls(securing, reply) => {
                     self.forget_what_came_in_clear();
                     self.connection.say(&reply);
@@ -237,7 +261,7 @@ impl Talk {
         }
     }
 
-    async fn finish(mut self, end: End) {
+    async fn finish(mut self: Box<Self>, end: End) {
         let (client, listener) = (self.client, self.door.settings.name.as_str());
         match end {
             // Health checks end like this all day long.
@@ -263,6 +287,16 @@ impl Talk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn room<A, F>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand idle connections are ten thousand of these.
+    #[test]
+    fn a_conversation_takes_little_room() {
+        assert!(room(run) <= 2048, "{} octets", room(run));
+    }
 
     #[test]
     fn pauses_grow_to_their_limit() {

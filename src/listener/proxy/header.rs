@@ -24,8 +24,10 @@ const LONGEST_V2: usize = 536;
 pub(in crate::listener) enum Source {
     /// A client's with this address.
     Client(IpAddr),
-    /// The proxy's own (a health check), or one whose origin it cannot say.
+    /// The proxy's own: a health check (LOCAL of version 2).
     Itself,
+    /// One whose origin the proxy cannot say: UNKNOWN of version 1, a Unix socket or an unknown family of version 2.
+    Unnamed,
 }
 
 /// How far the header has come.
@@ -88,7 +90,7 @@ fn source_v1(line: &str) -> Option<Source> {
     let port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
     match words.as_slice() {
         // What stands behind it is to be ignored.
-        ["PROXY", "UNKNOWN", ..] => Some(Source::Itself),
+        ["PROXY", "UNKNOWN", ..] => Some(Source::Unnamed),
         ["PROXY", "TCP4", from, to, from_port, to_port] if port(from_port) && port(to_port) => {
             to.parse::<Ipv4Addr>().ok()?;
             Some(Source::Client(from.parse::<Ipv4Addr>().ok()?.into()))
@@ -131,7 +133,7 @@ fn source_v2(family_and_transport: u8, addresses: &[u8]) -> Option<Source> {
         // UDP, which cannot have become a stream.
         0x12 | 0x22 | 0x32 => None,
         // A Unix socket on the proxy's machine, or nothing that it could name: the connection's own end counts (section 2.2).
-        _ => Some(Source::Itself),
+        _ => Some(Source::Unnamed),
     }
 }
 
@@ -193,8 +195,8 @@ mod tests {
             (&b"PROXY TCP4 192.168.10.21 10.0.0.5 56324 25\r\n"[..], client("192.168.10.21")),
             (b"PROXY TCP4 1.1.1.1 1.1.1.1 0 0\r\n", client("1.1.1.1")),
             (b"PROXY TCP6 fd00::21 fd00::5 56324 25\r\n", client("fd00::21")),
-            (b"PROXY UNKNOWN\r\n", Ok(Source::Itself)),
-            (longest, Ok(Source::Itself)),
+            (b"PROXY UNKNOWN\r\n", Ok(Source::Unnamed)),
+            (longest, Ok(Source::Unnamed)),
             (b"PROXY TCP4 192.168.10.21 10.0.0.5 56324 65536\r\n", Err(Wrong::Malformed)),
             (b"PROXY TCP4 192.168.10.21 10.0.0.5 +1 25\r\n", Err(Wrong::Malformed)),
             (b"PROXY TCP4 192.168.10.21 10.0.0.5 56324\r\n", Err(Wrong::Malformed)),
@@ -226,8 +228,8 @@ mod tests {
             (v2(1, 0x11, &[&v4[..], tlvs].concat()), client("192.168.10.21")),
             (v2(1, 0x21, &v6), client("fd00::21")),
             (v2(1, 0x11, &[&v4[..], &[0; LONGEST_V2 - 12]].concat()), client("192.168.10.21")),
-            (v2(1, 0x31, &[0; 216]), Ok(Source::Itself)),
-            (v2(1, 0x00, b""), Ok(Source::Itself)),
+            (v2(1, 0x31, &[0; 216]), Ok(Source::Unnamed)),
+            (v2(1, 0x00, b""), Ok(Source::Unnamed)),
             (v2(0, 0x00, b""), Ok(Source::Itself)),
             (v2(0, 0x11, &v4), Ok(Source::Itself)),
             (v2(1, 0x11, &v4[..11]), Err(Wrong::Malformed)),
