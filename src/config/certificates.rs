@@ -1,7 +1,7 @@
 //! Reads `tls`, `certificate` and `key` of a listener, and the files that they name.
 //!
-//! A certificate that clients would refuse is a problem now, not when the first device fails: one that is damaged, does not
-//! go with its key, or is out of its time. One that will soon be is a notice.
+//! A certificate that cannot be used is a problem now, not when the first device fails: one that is damaged, or does not go
+//! with its key. One that is out of its time, or soon will be, is a notice.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -147,3 +147,22 @@ impl Door {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_never_leaves_this_machine_is_local() {
+        let client = |text: &str| text.parse::<Client>().unwrap();
+        for (ends, want) in [
+            (["127.0.0.1", "unix:uid=1000"], Way::Local),
+            (["::1", "127.0.0.2"], Way::Local),
+            // A proxy elsewhere may say what it likes.
+            (["10.0.0.5", "127.0.0.1"], Way::Clear),
+            (["127.0.0.1", "192.168.10.21"], Way::Clear),
+        ] {
+            assert_eq!(way(ends.map(client)), want, "{ends:?}");
+        }
+    }
+}

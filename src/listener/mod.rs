@@ -69,7 +69,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether it could listen where other machines reach it.
+    /// Whether it is said who may send: what a listener needs that other machines can reach.
     pub fn says_who_may_send(&self) -> bool {
         !self.allow.is_empty() || matches!(self.policy.auth, Auth::Users(_))
     }
