@@ -312,6 +312,28 @@ async fn a_message_that_waits_behind_a_dot_tells_how_it_could_end() {
 }
 
 #[tokio::test]
+async fn a_device_that_goes_on_or_leaves_behind_its_dot_tells_the_same() {
+    let relay = Relay::start(settings());
+    for pieces in [
+        &["Subject: x\n\nhi\n.\n"][..],
+        &["Subject: x\n\nhi\n", ".\nQUIT\n"],
+        &["Subject: x\r\n\nhi\n.\n", "QUIT\r\n", "more\n"],
+        &[".\nQUIT\n"],
+    ] {
+        let mut device = relay.connect().await;
+        device.begin_message().await;
+        for piece in pieces {
+            device.send(piece).await;
+            tokio::task::yield_now().await;
+        }
+        device.stream.shutdown().await.unwrap();
+        device.rest().await;
+        let line = logged().pop().unwrap();
+        assert!(line.contains("reason=the client left") && line.contains("lf_ends_data: true"), "{pieces:?}: {line}");
+    }
+}
+
+#[tokio::test]
 async fn reads_an_oversized_message_to_its_dot_and_goes_on() {
     let relay = Relay::start(settings());
     let mut device = relay.connect().await;

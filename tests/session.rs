@@ -485,7 +485,7 @@ fn turns_strangers_away() {
     check(
         r"
         C: PROXY TCP4 10.0.0.1 10.0.0.2 42273 25
-        S: 500 5.5.1 PROXY headers are not taken here: turn them off on the proxy
+        S: 500 5.5.1 PROXY headers are taken from proxies that are listed under `proxy`: list it, or turn them off there
         C: EHLO x
         S: 503 5.5.1 Nothing but QUIT is taken on this connection any more
         C: MAIL FROM:<a@b>

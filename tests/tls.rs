@@ -256,6 +256,18 @@ async fn who_speaks_no_tls_or_old_tls_is_told_and_so_is_the_operator() {
 }
 
 #[tokio::test]
+async fn a_device_that_begins_with_tls_where_starttls_is_waited_for_is_told_apart() {
+    let relay = Relay::start(Tls::StartTls);
+    let mut device = relay.connect().await;
+    device.expect(GREETING).await;
+    device.send(OLD_HELLO).await;
+    device.rest().await;
+    let line = logged().pop().unwrap();
+    assert!(line.contains("begins with TLS on a listener that waits for STARTTLS"), "{line}");
+    assert!(line.contains("set the device to STARTTLS in the place of SSL/TLS"), "{line}");
+}
+
+#[tokio::test]
 async fn plain_text_where_the_handshake_belongs_ends_the_connection() {
     let relay = Relay::start(Tls::StartTls);
     let mut device = relay.connect().await;

@@ -29,7 +29,11 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         return Exit::Done;
     }
     config.notices.list.iter().for_each(|notice| say(format!("{}:{notice}", config.source)));
-    say(format!("{}: no problems found", config.source));
+    say(match config.notices.list.len() {
+        0 => format!("{}: no problems found", config.source),
+        1 => format!("{}: no problems found, one notice", config.source),
+        notices => format!("{}: no problems found, {notices} notices", config.source),
+    });
     for listener in &config.listeners {
         let only_at_start = matches!(listener.address, Address::Inherited(_)) && !listener.says_who_may_send();
         let unless = if only_at_start {

@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// Where it hands out tokens (HTTPS)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5871")]
     token: SocketAddr,
-    /// Where to write mailferry.yaml, simulator-ca.pem and client_secret
+    /// Where to write mailferry.yaml, simulator-ca.pem and client_secret, anew at each start
     #[arg(long, value_name = "FOLDER", default_value = "mailferry-rehearsal")]
     dir: PathBuf,
     /// Where the relay of that configuration listens
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// What is to go wrong, as in `--fault smtp-auth-off-mailbox` or `--fault drop=final*2`; may be repeated. `--help` lists all
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Planned>,
-    /// Where to keep what arrives, as 1.eml, 2.eml and so on
+    /// Where to keep what arrives, as 1.eml, 2.eml and so on; files of an earlier start are overwritten
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
 }
@@ -76,7 +76,8 @@ async fn simulate(arguments: &Arguments) -> Exit {
         Err(error) => return complain(&error),
     };
     say(format!(
-        "A simulated Microsoft 365 speaks SMTP on {} and hands out tokens at {}.\nRehearse with it: mailferry run --config {}",
+        "A simulated Microsoft 365 speaks SMTP on {} and hands out tokens at {}.\nRehearse with it: mailferry run --config {}\n\
+         Its authority is a new one at each start: a relay that runs already must be started again.",
         simulator.smtp_addr(),
         simulator.token_url(),
         config.display()

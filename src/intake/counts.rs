@@ -63,7 +63,7 @@ impl EncodeLabelValue for Kind {
 impl Counts {
     /// Has `registry` show them.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("messages_accepted", "Messages that were promised to devices", self.accepted.clone());
+        registry.register("messages_accepted", "Messages that were answered with 250", self.accepted.clone());
         registry.register("message_repairs", "Messages in which something had to be mended, by what it was", self.repairs.clone());
     }
 

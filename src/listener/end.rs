@@ -63,6 +63,7 @@ impl fmt::Display for End {
             Self::Closing(Closing::TooManyErrors) => "the client made too many errors",
             Self::Closing(Closing::FailedLogins) => "the client gave too many wrong logins",
             Self::Foreign(Foreign::Tls) => "the client speaks TLS on a listener without TLS",
+            Self::Foreign(Foreign::EarlyTls) => "the client begins with TLS on a listener that waits for STARTTLS",
             Self::Foreign(Foreign::Proxy) => "the client sends a PROXY header",
             Self::Handshake(Handshake::Silent) => "the client said nothing where TLS was to begin",
             Self::Handshake(Handshake::Plain) => "the client speaks plain SMTP where TLS was to begin",
@@ -96,7 +97,7 @@ impl End {
             Self::Handshake(_) => None,
             Self::Gone | Self::Closing(Closing::Quit) => None,
             Self::Farewell(Farewell::Idle | Farewell::Expired | Farewell::Stopping) => None,
-            Self::Farewell(Farewell::TooManyConnections) => Some("if it needs them: raise the limit of connections for one client"),
+            Self::Farewell(Farewell::TooManyConnections) => Some("if it needs them: raise `limits.connections_per_client`"),
             Self::Farewell(Farewell::NotAllowed) => Some("if it may send here: add its address under `allow` of this listener"),
             Self::Closing(Closing::Http) => Some("a web client speaks to the mail port: look at what runs on that machine"),
             Self::Closing(Closing::Bdat) => Some("turn CHUNKING (BDAT) off on the device: it is not offered here"),
@@ -105,6 +106,9 @@ impl End {
             Self::Foreign(Foreign::Tls) => {
                 Some("turn TLS/SSL off in the mail settings of the device, or set `tls: implicit` with a certificate on this listener")
             }
+            Self::Foreign(Foreign::EarlyTls) => Some(
+                "set the device to STARTTLS in the place of SSL/TLS (on some panels: \"explicit\"), or send it to a listener with `tls: implicit`",
+            ),
             Self::Foreign(Foreign::Proxy) => {
                 Some("a proxy whose word counts stands under `proxy` of this listener; otherwise turn PROXY headers off there")
             }

@@ -18,6 +18,8 @@ pub(super) enum First {
 pub(super) enum Foreign {
     /// A ClientHello of TLS or SSL 3 (RFC 8446 section 5.1), or of SSL 2.
     Tls,
+    /// The same where STARTTLS is waited for.
+    EarlyTls,
     /// The binary header of the PROXY protocol, version 2.
     Proxy,
 }

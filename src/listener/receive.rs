@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use bytes::Buf as _;
+use memchr::memmem;
 
 use crate::cause::chain;
 use crate::intake::{self, Accepted, Incoming, SpoolError};
@@ -47,8 +48,10 @@ struct Arrival {
     reader: ContentReader,
     /// Content with its line ends mended, on its way from reader to intake.
     mended: Vec<u8>,
-    /// The last octets of all content so far, as many as [`LONE_DOT`] has.
+    /// The last octets of all content so far, fewer than [`LONE_DOT`] has; before the first there is a line end.
     tail: Vec<u8>,
+    /// A line of a single dot has passed.
+    lone_dot: bool,
     size: u64,
     limit: u64,
     fate: Result<Incoming, Refused>,
@@ -63,7 +66,7 @@ impl Arrival {
         self.mended.clear();
         let progress = self.reader.push(input, &mut self.mended);
         self.size += self.mended.len() as u64;
-        self.keep_tail();
+        self.look_for_a_lone_dot();
         if let Ok(incoming) = &mut self.fate {
             let written = match self.size > self.limit {
                 true => Err(Refused::TooLarge { limit: self.limit }),
@@ -77,14 +80,15 @@ impl Arrival {
         (progress.used, progress.ended)
     }
 
-    fn keep_tail(&mut self) {
+    fn look_for_a_lone_dot(&mut self) {
+        if self.lone_dot || self.reader.line_ends().bare_lf == 0 {
+            return;
+        }
+        let start = &self.mended[..self.mended.len().min(LONE_DOT.len())];
+        let seam = [&self.tail[..], start].concat();
+        self.lone_dot = memmem::find(&seam, LONE_DOT).is_some() || memmem::find(&self.mended, LONE_DOT).is_some();
         self.tail.extend_from_slice(&self.mended[self.mended.len().saturating_sub(LONE_DOT.len())..]);
-        self.tail.drain(..self.tail.len().saturating_sub(LONE_DOT.len()));
-    }
-
-    /// Whether the device seems to have ended its message with LF . LF, which ends nothing.
-    fn waits_behind_a_dot(&self) -> bool {
-        self.reader.line_ends().bare_lf > 0 && (self.tail == b".\r\n" || self.tail == LONE_DOT)
+        self.tail.drain(..self.tail.len().saturating_sub(LONE_DOT.len() - 1));
     }
 }
 
@@ -93,7 +97,7 @@ pub(super) async fn message(talk: &mut Talk, receiving: Receiving) -> Result<Ses
     let incoming = talk.door.intake.begin(origin(talk, &receiving), receiving.envelope().clone());
     let limit = receiving.message_size();
     let reader = if receiving.lf_ends_data() { ContentReader::with_bare_lf() } else { ContentReader::new() };
-    let mut arrival = Arrival { reader, mended: Vec::new(), tail: Vec::new(), size: 0, limit, fate: Ok(incoming) };
+    let mut arrival = Arrival { reader, mended: Vec::new(), tail: b"\r\n".to_vec(), lone_dot: false, size: 0, limit, fate: Ok(incoming) };
     loop {
         let (used, ended) = arrival.take(&talk.connection.input).await;
         talk.connection.input.advance(used);
@@ -177,7 +181,8 @@ fn log_refused(talk: &Talk, receiving: &Receiving, refused: &Refused) {
 
 fn log_unfinished(talk: &Talk, arrival: &Arrival, end: End) {
     let remedy = match end {
-        End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.waits_behind_a_dot() => Some(remedy_for_bare_lf(talk.client)),
+        // It may have waited, gone on with commands, or left: LF . LF, for it the end, ends nothing here.
+        End::Gone | End::Farewell(Farewell::Idle | Farewell::Expired) if arrival.lone_dot => Some(remedy_for_bare_lf(talk.client)),
         End::Gone | End::Farewell(_) | End::Closing(_) | End::Foreign(_) | End::Handshake(_) | End::Proxy(_) => None,
     };
     tracing::warn!(

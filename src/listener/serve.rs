@@ -13,7 +13,7 @@ use super::admission::Admission;
 use super::connection::Connection;
 use super::door::{Door, Talk};
 use super::end::End;
-use super::foreign::{self, First};
+use super::foreign::{self, First, Foreign};
 use super::handshake::{Begin, Unsecured};
 use super::receive;
 
@@ -153,6 +153,9 @@ impl Talk {
                 match foreign::judge(&self.connection.input) {
                     First::Text => self.fresh = false,
                     First::Unclear => {}
+                    First::Foreign(Foreign::Tls) if matches!(self.door.settings.tls, Tls::StartTls(_)) => {
+                        return Err(End::Foreign(Foreign::EarlyTls));
+                    }
                     First::Foreign(foreign) => return Err(End::Foreign(foreign)),
                 }
             }

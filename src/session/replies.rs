@@ -206,7 +206,11 @@ pub(super) fn no_http() -> Reply {
 }
 
 pub(super) fn no_proxy() -> Reply {
-    Reply::new(500, Enhanced(5, 5, 1), "PROXY headers are not taken here: turn them off on the proxy")
+    Reply::new(
+        500,
+        Enhanced(5, 5, 1),
+        "PROXY headers are taken from proxies that are listed under `proxy`: list it, or turn them off there",
+    )
 }
 
 pub(super) fn dismissed() -> Reply {
