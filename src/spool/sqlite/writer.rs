@@ -7,6 +7,7 @@
 //! - After a commit that failed, all connections are closed and the log is read again from disk and emptied
 //!   before anything else is promised: pages whose sync failed are not trusted, and what was refused does not
 //!   come back.
+//! - Nobody is told of a change, done or failed, while the entry is still kept in memory as it was before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -228,6 +229,10 @@ impl Writer {
         self.shared.readers.close();
         self.database = None;
         for op in ops {
+            // What is told as failed may have come through all the same: who asks again must see what the disk holds.
+            if let Some(id) = op.changes() {
+                self.shared.fresh.forget(id);
+            }
             if let Op::Store(store, answer) = op {
                 let file = match store.content {
                     Content::File(file) => Some(file),

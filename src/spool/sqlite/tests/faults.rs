@@ -93,6 +93,28 @@ async fn whatever_step_of_recording_fails_the_entry_is_kept_or_known_to_be_gone(
 }
 
 #[tokio::test]
+async fn whatever_step_of_removing_fails_nobody_is_given_an_entry_that_is_gone() {
+    for step in [Step::Begin, Step::Update, Step::Commit, Step::Committed] {
+        let dir = tempfile::tempdir().unwrap();
+        let faults = Arc::new(Faults::default());
+        let spool = open_with(dir.path(), &faults);
+        let (removed, recorded) = (store(&spool, b"small, so still in memory").await, store(&spool, b"this one too").await);
+
+        faults.fail(step, ErrorKind::Other, 1);
+        spool.order(removed, Order::Remove).await.unwrap_err();
+        faults.fail(step, ErrorKind::Other, 1);
+        spool.record(record(recorded, vec![delivered("a@contoso.com"), delivered("b@contoso.com")], State::Held)).await.unwrap_err();
+        store(&spool, b"the database is mended for this").await;
+
+        let there: Vec<EntryId> = spool.list(None, 10).await.unwrap().into_iter().map(|entry| entry.id).collect();
+        for id in [removed, recorded] {
+            assert_eq!(there.contains(&id), step != Step::Committed, "{step:?}");
+            assert_eq!(spool.load(id).await.is_ok(), there.contains(&id), "{step:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_bad_entry_in_a_commit_fails_alone() {
     let dir = tempfile::tempdir().unwrap();
     let faults = Arc::new(Faults::default());
