@@ -160,6 +160,19 @@ async fn a_corrupt_database_is_set_aside_with_its_bodies() {
 }
 
 #[tokio::test]
+async fn a_row_with_what_only_a_later_version_knows_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let id = store(&spool, b"hi").await;
+    drop(spool);
+    tamper(dir.path(), r#"UPDATE entries SET message = json_set(message, '$.repairs', json('["of-tomorrow","no-date"]'), '$.new', 1)"#);
+    let (spool, _) = open(dir.path());
+    assert_eq!(spool.list(None, 10).await.unwrap().len(), 1);
+    let repairs = spool.load(id).await.unwrap().message.repairs;
+    assert_eq!(repairs.to_string(), "no-date");
+}
+
+#[tokio::test]
 async fn damage_that_a_plan_meets_in_a_large_database_is_mended_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, _) = open(dir.path());
