@@ -119,6 +119,7 @@ impl Writer {
                     self.roll_back();
                     match trouble {
                         Trouble::One(error) => {
+                            self.shared.look_for_damage(&error);
                             tracing::warn!(error = %chain(&error), "could not write one of the operations that waited");
                             ops.remove(at).fail(error);
                         }
@@ -205,7 +206,10 @@ impl Writer {
         match &done {
             Ok(aside) => tracing::error!(entry = %id, kept_at = %aside.kept_at.display(), why, "set a damaged entry aside"),
             Err(SpoolError::NoSuchEntry(_)) => {}
-            Err(error) => tracing::error!(entry = %id, why, error = %chain(error), "could not set a damaged entry aside"),
+            Err(error) => {
+                tracing::error!(entry = %id, why, error = %chain(error), "could not set a damaged entry aside");
+                self.shared.look_for_damage(error);
+            }
         }
         if let Ok(census) = take_census(connection) {
             self.shared.set_counts(&census);
@@ -225,6 +229,7 @@ impl Writer {
     /// A failure that reaches everything: all operations fail, and the connections are closed.
     fn break_down(&mut self, ops: Vec<Op>, error: &SpoolError) {
         tracing::error!(error = %chain(error), operations = ops.len(), "could not commit");
+        self.shared.look_for_damage(error);
         self.shared.health.database(matches!(error, SpoolError::Full { .. }));
         self.shared.readers.close();
         self.database = None;
@@ -270,6 +275,7 @@ impl Writer {
             Err(error) => {
                 self.shared.readers.close();
                 self.shared.health.database(matches!(error, SpoolError::Full { .. }));
+                self.shared.look_for_damage(&error);
                 tracing::debug!(error = %chain(&error), "could not open the database again");
                 Err(error)
             }
@@ -399,12 +405,14 @@ impl Writer {
     }
 }
 
-/// A writer that has panicked leaves nobody waiting: what comes is refused, and no message is taken before a restart.
+/// A writer that has panicked leaves nobody waiting: what comes is refused, and no message is taken before a restart. None is
+/// read either: what cannot be recorded must not be sent.
 impl Drop for Writer {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.shared.queue.abandon();
             self.shared.health.database(false);
+            self.shared.readers.close();
         }
     }
 }

@@ -188,3 +188,32 @@ async fn a_sender_that_goes_away_leaves_no_file_or_a_whole_entry() {
     assert_eq!((recovery.leftovers, recovery.set_aside.len()), (0, 0));
     assert_eq!(recovery.entries, body_files(dir.path()).len() as u64);
 }
+
+/// Panics when the writer begins a transaction.
+#[derive(Debug)]
+struct Panics;
+
+impl Witness for Panics {
+    fn before(&self, step: Step, _path: &Path) -> std::io::Result<()> {
+        assert!(step != Step::Begin, "for the test");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_leaves_nobody_waiting_and_nothing_to_be_sent_unrecorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let id = store(&spool, b"promised").await;
+    drop(spool);
+    let (spool, _) = SqliteSpool::open_on(settings(dir.path()), Clock::manual(NOW), Disk::watched(Arc::new(Panics))).unwrap();
+    try_store(&spool, b"hi").await.unwrap_err();
+    // The answer is dropped while the stack unwinds; when the thread is gone so are the connections.
+    spool.close().await;
+    assert_eq!(spool.storage(), Storage::Failing);
+    assert!(spool.load(id).await.is_err());
+    assert_eq!(spool.totals().await.unwrap().waiting, 1);
+    drop(spool);
+    let (spool, _) = open(dir.path());
+    assert_eq!(octets_of(&spool.load(id).await.unwrap()), b"promised");
+}
