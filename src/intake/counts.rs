@@ -10,9 +10,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use crate::message::{Client, Repair, Repairs};
+use crate::message::{Client, Counted, Repair, Repairs};
 
-/// Clients that are counted by their address, in at most some 2 MB with all that can be wrong with what each of them sends;
+/// Clients that are told apart ([`Client::counted`]), in at most some 2 MB with all that can be wrong with what each of them sends;
 /// those that come later are counted together.
 const CLIENTS: usize = 500;
 
@@ -21,7 +21,7 @@ const CLIENTS: usize = 500;
 pub struct Counts {
     accepted: Family<Sent, Counter>,
     repairs: Family<Mended, Counter>,
-    known: Arc<Mutex<HashSet<Client>>>,
+    known: Arc<Mutex<HashSet<Counted>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -38,7 +38,7 @@ struct Mended {
 /// A client as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sender {
-    Known(Client),
+    Known(Counted),
     Other,
 }
 
@@ -77,8 +77,7 @@ impl Counts {
     }
 
     fn sender(&self, client: Client) -> Sender {
-        // A local program is another process each time: it is known by its user.
-        let client = client.without_process_id();
+        let client = client.counted();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.contains(&client) || (known.len() < CLIENTS && known.insert(client)) { Sender::Known(client) } else { Sender::Other }
     }
@@ -105,10 +104,13 @@ mod tests {
         counts.count(copier, &[Repair::NoDate].into_iter().collect());
         counts.count("unix:uid=33,pid=7".parse().unwrap(), &Repairs::none());
         counts.count("unix:uid=33,pid=8".parse().unwrap(), &Repairs::none());
+        counts.count("2001:db8::1".parse().unwrap(), &Repairs::none());
+        counts.count("2001:db8::2".parse().unwrap(), &Repairs::none());
         let text = shown(&counts);
         for line in [
             r#"mailferry_messages_accepted_total{client="192.168.10.21"} 2"#,
             r#"mailferry_messages_accepted_total{client="unix:uid=33"} 2"#,
+            r#"mailferry_messages_accepted_total{client="2001:db8::/64"} 2"#,
             r#"mailferry_message_repairs_total{client="192.168.10.21",repair="no-date"} 2"#,
             r#"mailferry_message_repairs_total{client="192.168.10.21",repair="bare-lf"} 1"#,
         ] {

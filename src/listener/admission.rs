@@ -1,12 +1,11 @@
 //! Who may talk, and how many at once.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::message::{Client, Process};
+use crate::message::{Client, Counted};
 use crate::session::Auth;
 use crate::sockets::Bound;
 
@@ -17,7 +16,7 @@ use super::checks::{Checks, Leave, Turn};
 #[derive(Clone, Debug)]
 pub struct Connections {
     places: Arc<Semaphore>,
-    clients: Arc<Mutex<HashMap<Client, Held>>>,
+    clients: Arc<Mutex<HashMap<Counted, Held>>>,
     checks: Checks,
 }
 
@@ -46,7 +45,7 @@ impl Connections {
 
     /// Counts one more connection of `client`, unless it has `limit` of them: then the place is given back.
     pub(super) fn admit(&self, client: Client, limit: usize, place: OwnedSemaphorePermit) -> Result<Admission, OwnedSemaphorePermit> {
-        let client = counted(client);
+        let client = client.counted();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = clients.entry(client).or_insert_with(|| Held { connections: 0, turn: Turn::new() });
         if counted.connections >= limit {
@@ -61,7 +60,7 @@ impl Connections {
 #[derive(Debug)]
 pub(super) struct Admission {
     connections: Connections,
-    client: Client,
+    client: Counted,
     turn: Turn,
     _place: OwnedSemaphorePermit,
 }
@@ -85,18 +84,6 @@ impl Drop for Admission {
     }
 }
 
-/// What a client is counted as: an IPv4 client as its address, an IPv6 client as its network of 64 bits. Such a network is
-/// the least that a subscriber gets (RFC 6177), and every machine in it may take as many addresses as it likes (RFC 8981):
-/// by whole addresses one machine would be as many clients as it wants to be. A local program counts as its user, who can
-/// start as many as he likes.
-pub(super) fn counted(client: Client) -> Client {
-    match client {
-        Client::Address(IpAddr::V4(_)) => client,
-        Client::Address(IpAddr::V6(address)) => Client::Address(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into()),
-        Client::Local(process) => Client::Local(process.map(|process| Process { id: None, ..process })),
-    }
-}
-
 /// Whether the listener serves this client. For a local program its socket's mode has decided that already.
 pub(super) fn allowed(settings: &Settings, bound: &Bound, client: Client) -> bool {
     let Some(client) = client.address() else { return true };
@@ -109,7 +96,7 @@ pub(super) fn allowed(settings: &Settings, bound: &Bound, client: Client) -> boo
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
     use std::time::Duration;
 
     use super::*;
@@ -173,18 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_ipv6_network_and_programs_of_one_user_are_one_client() {
+    fn a_client_has_as_many_addresses_and_processes_as_it_likes() {
         let connections = Connections::new(10);
         let admit = |client: &str| connections.admit(client.parse().unwrap(), 1, connections.try_place().unwrap());
         let first = admit("2001:db8:1:2::1").unwrap();
         assert!(admit("2001:db8:1:2:ffff::2").is_err(), "another address of the same machine");
         let _neighbour = admit("2001:db8:1:3::1").expect("another network");
-        let _old = admit("192.0.2.1").unwrap();
-        let _other = admit("192.0.2.2").expect("IPv4 addresses are scarce: each is a client");
         drop(first);
         assert!(admit("2001:db8:1:2:ffff::2").is_ok());
         let _program = admit("unix:uid=1000,pid=7").unwrap();
         assert!(admit("unix:uid=1000,pid=8").is_err(), "another program of the same user");
-        assert!(admit("unix:uid=1001,pid=9").is_ok());
     }
 }

@@ -9,9 +9,8 @@ use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::message::Client;
+use crate::message::{Client, Counted};
 
-use super::admission::counted;
 use super::end::End;
 
 /// How long nothing more is told of a client and a reason.
@@ -23,7 +22,7 @@ const REMEMBERED: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     /// By client and reason; all for whom there is no room share `None`.
-    told: Mutex<HashMap<Option<(Client, End)>, Told>>,
+    told: Mutex<HashMap<Option<(Counted, End)>, Told>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +37,7 @@ impl Refusals {
     pub(super) fn tell(&self, client: Client, why: End, now: Instant) -> Option<u64> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let quiet = |told: &Told| now.saturating_duration_since(told.at) < QUIET;
-        let mut key = Some((counted(client), why));
+        let mut key = Some((client.counted(), why));
         if told.len() >= REMEMBERED && !told.contains_key(&key) {
             told.retain(|_, told| quiet(told));
             key = key.filter(|_| told.len() < REMEMBERED);

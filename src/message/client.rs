@@ -1,7 +1,7 @@
 //! Who brought a message: a device by its address, or a program on this machine.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The other side of a conversation.
@@ -27,13 +27,37 @@ pub struct Process {
     pub id: Option<u32>,
 }
 
-impl Client {
-    /// The same without the number of its process, which is another one for each run of the same program.
-    pub fn without_process_id(self) -> Self {
-        match self {
-            Self::Local(Some(process)) => Self::Local(Some(Process { id: None, ..process })),
-            Self::Address(_) | Self::Local(None) => self,
+/// Leading bits of an IPv6 address by which its client is counted.
+const NETWORK: u32 = 64;
+
+/// What a client is counted as ([`Client::counted`]): one address, one network of IPv6, or one user of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Counted(Client);
+
+impl fmt::Display for Counted {
+    /// As clients are shown elsewhere, but a network as such: `2001:db8:1:2::/64`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Client::Address(IpAddr::V6(_)) => write!(f, "{}/{NETWORK}", self.0),
+            Client::Address(IpAddr::V4(_)) | Client::Local(_) => self.0.fmt(f),
         }
+    }
+}
+
+impl Client {
+    /// What it is counted as, where limits and metrics tell clients apart: an IPv4 client as its address, an IPv6 client as its
+    /// network of 64 bits. Such a network is the least that a subscriber gets (RFC 6177), and every machine in it may take as many
+    /// addresses as it likes (RFC 8981): by whole addresses one machine would be as many clients as it wants to be. A local
+    /// program counts as its user, who can start as many as he likes, each with a number of its own.
+    pub fn counted(self) -> Counted {
+        Counted(match self {
+            Self::Address(IpAddr::V4(_)) => self,
+            Self::Address(IpAddr::V6(address)) => {
+                let network = address.to_bits() & (u128::MAX << (128 - NETWORK));
+                Self::Address(Ipv6Addr::from_bits(network).into())
+            }
+            Self::Local(process) => Self::Local(process.map(|process| Process { id: None, ..process })),
+        })
     }
 
     /// Its address, when it has one: lists of networks and rules about addresses speak of no other client.
@@ -133,5 +157,24 @@ mod tests {
     #[test]
     fn ipv4_in_ipv6_clothes_is_ipv4() {
         assert_eq!("::ffff:10.1.2.3".parse(), Ok(Client::Address([10, 1, 2, 3].into())));
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_and_programs_of_one_user_are_counted_as_one() {
+        for (client, counted) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:ffff::2", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+            ("unix:uid=1000,pid=7", "unix:uid=1000"),
+            ("unix:uid=1000", "unix:uid=1000"),
+            ("unix", "unix"),
+        ] {
+            assert_eq!(client.parse::<Client>().unwrap().counted().to_string(), counted, "{client}");
+        }
+        let counted = |client: &str| client.parse::<Client>().unwrap().counted();
+        assert_eq!(counted("2001:db8:1:2::1"), counted("2001:db8:1:2:ffff::2"));
+        assert_ne!(counted("unix:uid=1000,pid=7"), counted("unix:uid=1001,pid=7"));
     }
 }

@@ -26,7 +26,7 @@ pub use address::{InvalidMailbox, Mailbox};
 pub use author::Author;
 pub use body::{HeaderTooLarge, Split, Splitter};
 pub use charset::Charset;
-pub use client::{Client, InvalidClient, Process};
+pub use client::{Client, Counted, InvalidClient, Process};
 pub use decision::{AccountName, Decision, DisplayName, Identity, ReplyTo};
 pub use edit::{BodyPlan, Edit, Editor, With};
 pub use envelope::{Envelope, ReversePath};

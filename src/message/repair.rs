@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// One kind of thing that devices get wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Repair {
     /// Lines ended in LF alone.
@@ -114,6 +114,11 @@ impl Repair {
             Self::UnmendableBody => "unmendable-body",
         }
     }
+
+    /// The kind with this name; none if this program does not know it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|repair| repair.name() == name)
+    }
 }
 
 impl fmt::Display for Repair {
@@ -123,9 +128,18 @@ impl fmt::Display for Repair {
 }
 
 /// What was mended in one message: each kind once, however often it occurred.
+///
+/// They only inform. So names that this program does not know are passed over when they are read: a message that was stored by
+/// another version must not become unreadable because of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Vec<String>")]
 pub struct Repairs(BTreeSet<Repair>);
+
+impl From<Vec<String>> for Repairs {
+    fn from(names: Vec<String>) -> Self {
+        names.iter().filter_map(|name| Repair::named(name)).collect()
+    }
+}
 
 impl Repairs {
     /// Nothing had to be mended.
@@ -196,6 +210,14 @@ mod tests {
         assert_eq!(repairs.to_string(), "bare-lf, no-date");
         assert_eq!(serde_json::to_string(&repairs).unwrap(), r#"["bare-lf","no-date"]"#);
     }
+
+    #[test]
+    fn names_of_another_version_are_passed_over() {
+        let repairs: Repairs = serde_json::from_str(r#"["of-tomorrow","no-date","bare-lf"]"#).unwrap();
+        assert_eq!(repairs, Repairs::from_iter([Repair::BareLf, Repair::NoDate]));
+        assert_eq!(serde_json::from_value::<Repairs>(serde_json::to_value(&repairs).unwrap()).unwrap(), repairs);
+    }
+
     #[test]
     fn each_is_documented() {
         let lines = include_str!("../../docs/repairs.md").lines();

@@ -1,6 +1,7 @@
 //! Entries that were stored a moment ago, whole, so that sending them at once reads nothing from disk.
 //!
-//! Always true: an entry in here is as it was stored; when it changes it leaves before whoever changed it is told.
+//! Always true: an entry in here is as it was stored; when it changes, or may have changed, it leaves before
+//! whoever changed it is told.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -161,6 +161,16 @@ impl Shared {
         self.held.store(i64::try_from(census.held).unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
+    /// Leaves the mark when it is damage of the database that has made an operation fail.
+    fn look_for_damage(&self, error: &SpoolError) {
+        if let SpoolError::Failed { doing, source, .. } = error
+            && let Some(error) = source.downcast_ref::<rusqlite::Error>()
+            && schema::is_damage(error)
+        {
+            self.damage_seen(doing, error);
+        }
+    }
+
     /// Damage in a page that more than one entry needs cannot be set aside while others use the database: the next start does.
     fn damage_seen(&self, doing: &'static str, error: &rusqlite::Error) {
         if self.damaged.swap(true, Ordering::Relaxed) {
@@ -250,10 +260,9 @@ impl SqliteSpool {
         let asked = tokio::task::spawn_blocking(move || {
             let answer = shared.readers.ask(|connection| question(connection, &shared));
             answer.map_err(|error| {
-                if schema::is_damage(&error) {
-                    shared.damage_seen(doing, &error);
-                }
-                database_failed(doing, &shared.folder.data_dir, error)
+                let error = database_failed(doing, &shared.folder.data_dir, error);
+                shared.look_for_damage(&error);
+                error
             })
         });
         asked.await.unwrap_or_else(|_| Err(self.shared.closed()))

@@ -8,8 +8,8 @@
 //! - A commit never depends on a pass: the log keeps all of it until the writer has seen the database synced whole.
 //! - A pass that failed is told to the writer, which then trusts no page of the database that passes have written
 //!   since the log began: it closes everything, and moves the log again from its start (`writer`, `break_down`).
-//! - [`Mover::file`] is closed after all connections. Closing any descriptor of the database gives up all locks that this
-//!   process has on it (POSIX advisory locks), so it cannot be opened for each pass.
+//! - [`Mover::file`] is closed after all connections, also when the writer panics. Closing any descriptor of the database gives
+//!   up all locks that this process has on it (POSIX advisory locks), so it cannot be opened for each pass.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -28,13 +28,13 @@ const BEGIN: u64 = 16 << 20;
 /// each as long as its syncs take.
 const LITTLE: u64 = 4 << 20;
 /// Octets at which the writer moves all of it, because passes cannot keep up: what the disk gives to the log, and what is read
-/// after a crash.
+/// after a crash. The log has more only while a reader keeps it from beginning anew.
 const LIMIT: u64 = 64 << 20;
 
 /// How much the log holds, as the writer reckons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogSize {
-    /// Octets since it began anew.
+    /// Octets since it began anew; fewer after [`LogSize::halve`].
     all: u64,
     /// Octets of it that no pass has moved.
     unmoved: u64,

@@ -98,6 +98,15 @@ impl Op {
         }
     }
 
+    /// The entry whose row it changes.
+    pub(super) fn changes(&self) -> Option<EntryId> {
+        match self {
+            Self::Record(record, _) => Some(record.id),
+            Self::Order(id, ..) | Self::SetAside(id, ..) => Some(*id),
+            Self::Store(..) => None,
+        }
+    }
+
     /// Whether it need not be done because whoever asked has gone. Outcomes are recorded all the same.
     pub(super) fn is_abandoned(&self) -> bool {
         match self {

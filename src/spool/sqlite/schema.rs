@@ -10,7 +10,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-/// The version of the tables below. A database of a later one belongs to a later mailferry.
+/// The version of the tables below and of what is in their rows. A database of a later one belongs to a later mailferry. When it goes up:
+/// docs/spool.md, "Rows of another version".
 pub(super) const VERSION: i64 = 1;
 
 /// Octets of a page. SQLite's default of 4 KB takes one more system call for each page of a body, which is felt from 2 KB on

@@ -7,6 +7,7 @@
 //! - After a commit that failed, all connections are closed and the log is read again from disk and emptied
 //!   before anything else is promised: pages whose sync failed are not trusted, and what was refused does not
 //!   come back.
+//! - Nobody is told of a change, done or failed, while the entry is still kept in memory as it was before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +119,7 @@ impl Writer {
                     self.roll_back();
                     match trouble {
                         Trouble::One(error) => {
+                            self.shared.look_for_damage(&error);
                             tracing::warn!(error = %chain(&error), "could not write one of the operations that waited");
                             ops.remove(at).fail(error);
                         }
@@ -204,7 +206,10 @@ impl Writer {
         match &done {
             Ok(aside) => tracing::error!(entry = %id, kept_at = %aside.kept_at.display(), why, "set a damaged entry aside"),
             Err(SpoolError::NoSuchEntry(_)) => {}
-            Err(error) => tracing::error!(entry = %id, why, error = %chain(error), "could not set a damaged entry aside"),
+            Err(error) => {
+                tracing::error!(entry = %id, why, error = %chain(error), "could not set a damaged entry aside");
+                self.shared.look_for_damage(error);
+            }
         }
         if let Ok(census) = take_census(connection) {
             self.shared.set_counts(&census);
@@ -224,10 +229,15 @@ impl Writer {
     /// A failure that reaches everything: all operations fail, and the connections are closed.
     fn break_down(&mut self, ops: Vec<Op>, error: &SpoolError) {
         tracing::error!(error = %chain(error), operations = ops.len(), "could not commit");
+        self.shared.look_for_damage(error);
         self.shared.health.database(matches!(error, SpoolError::Full { .. }));
         self.shared.readers.close();
         self.database = None;
         for op in ops {
+            // What is told as failed may have come through all the same: who asks again must see what the disk holds.
+            if let Some(id) = op.changes() {
+                self.shared.fresh.forget(id);
+            }
             if let Op::Store(store, answer) = op {
                 let file = match store.content {
                     Content::File(file) => Some(file),
@@ -265,6 +275,7 @@ impl Writer {
             Err(error) => {
                 self.shared.readers.close();
                 self.shared.health.database(matches!(error, SpoolError::Full { .. }));
+                self.shared.look_for_damage(&error);
                 tracing::debug!(error = %chain(&error), "could not open the database again");
                 Err(error)
             }
@@ -394,12 +405,14 @@ impl Writer {
     }
 }
 
-/// A writer that has panicked leaves nobody waiting: what comes is refused, and no message is taken before a restart.
+/// A writer that has panicked leaves nobody waiting: what comes is refused, and no message is taken before a restart. None is
+/// read either: what cannot be recorded must not be sent.
 impl Drop for Writer {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.shared.queue.abandon();
             self.shared.health.database(false);
+            self.shared.readers.close();
         }
     }
 }

@@ -93,6 +93,28 @@ async fn whatever_step_of_recording_fails_the_entry_is_kept_or_known_to_be_gone(
 }
 
 #[tokio::test]
+async fn whatever_step_of_removing_fails_nobody_is_given_an_entry_that_is_gone() {
+    for step in [Step::Begin, Step::Update, Step::Commit, Step::Committed] {
+        let dir = tempfile::tempdir().unwrap();
+        let faults = Arc::new(Faults::default());
+        let spool = open_with(dir.path(), &faults);
+        let (removed, recorded) = (store(&spool, b"small, so still in memory").await, store(&spool, b"this one too").await);
+
+        faults.fail(step, ErrorKind::Other, 1);
+        spool.order(removed, Order::Remove).await.unwrap_err();
+        faults.fail(step, ErrorKind::Other, 1);
+        spool.record(record(recorded, vec![delivered("a@contoso.com"), delivered("b@contoso.com")], State::Held)).await.unwrap_err();
+        store(&spool, b"the database is mended for this").await;
+
+        let there: Vec<EntryId> = spool.list(None, 10).await.unwrap().into_iter().map(|entry| entry.id).collect();
+        for id in [removed, recorded] {
+            assert_eq!(there.contains(&id), step != Step::Committed, "{step:?}");
+            assert_eq!(spool.load(id).await.is_ok(), there.contains(&id), "{step:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_bad_entry_in_a_commit_fails_alone() {
     let dir = tempfile::tempdir().unwrap();
     let faults = Arc::new(Faults::default());
@@ -165,4 +187,33 @@ async fn a_sender_that_goes_away_leaves_no_file_or_a_whole_entry() {
     let (_spool, recovery) = open(dir.path());
     assert_eq!((recovery.leftovers, recovery.set_aside.len()), (0, 0));
     assert_eq!(recovery.entries, body_files(dir.path()).len() as u64);
+}
+
+/// Panics when the writer begins a transaction.
+#[derive(Debug)]
+struct Panics;
+
+impl Witness for Panics {
+    fn before(&self, step: Step, _path: &Path) -> std::io::Result<()> {
+        assert!(step != Step::Begin, "for the test");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_leaves_nobody_waiting_and_nothing_to_be_sent_unrecorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path());
+    let id = store(&spool, b"promised").await;
+    drop(spool);
+    let (spool, _) = SqliteSpool::open_on(settings(dir.path()), Clock::manual(NOW), Disk::watched(Arc::new(Panics))).unwrap();
+    try_store(&spool, b"hi").await.unwrap_err();
+    // The answer is dropped while the stack unwinds; when the thread is gone so are the connections.
+    spool.close().await;
+    assert_eq!(spool.storage(), Storage::Failing);
+    assert!(spool.load(id).await.is_err());
+    assert_eq!(spool.totals().await.unwrap().waiting, 1);
+    drop(spool);
+    let (spool, _) = open(dir.path());
+    assert_eq!(octets_of(&spool.load(id).await.unwrap()), b"promised");
 }

@@ -85,6 +85,28 @@ async fn a_pass_that_fails_costs_no_promise() {
 }
 
 #[tokio::test]
+async fn a_pass_that_fails_leaves_no_entry_in_memory_that_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Forgetful::new(dir.path(), Step::MoveSync);
+    let (spool, _) = SqliteSpool::open_on(settings(dir.path()), Clock::manual(NOW), Disk::watched(disk.clone())).unwrap();
+    // The first of them are kept in memory. One is removed after the other until a removal, which is on the disk by then,
+    // is told as failed because the pass has failed, or the failure was seen by a store.
+    let promised = store_until(&spool, || disk.has_failed()).await;
+    let mut removed = Vec::new();
+    for id in promised.into_iter().take(20) {
+        let done = spool.order(id, Order::Remove).await;
+        removed.push(id);
+        if done.is_err() {
+            break;
+        }
+    }
+    store_until(&spool, || disk.before.lock().unwrap().is_none()).await;
+    for id in removed {
+        assert!(matches!(spool.load(id).await, Err(SpoolError::NoSuchEntry(_))), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_pass_that_fails_before_the_end_costs_no_promise() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Forgetful::new(dir.path(), Step::MoveSync);

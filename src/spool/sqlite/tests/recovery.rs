@@ -160,35 +160,61 @@ async fn a_corrupt_database_is_set_aside_with_its_bodies() {
 }
 
 #[tokio::test]
-async fn damage_that_a_plan_meets_in_a_large_database_is_mended_at_the_next_start() {
+async fn a_row_with_what_only_a_later_version_knows_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, _) = open(dir.path());
-    // More than is checked at every start.
+    let id = store(&spool, b"hi").await;
+    drop(spool);
+    tamper(dir.path(), r#"UPDATE entries SET message = json_set(message, '$.repairs', json('["of-tomorrow","no-date"]'), '$.new', 1)"#);
+    let (spool, _) = open(dir.path());
+    assert_eq!(spool.list(None, 10).await.unwrap().len(), 1);
+    let repairs = spool.load(id).await.unwrap().message.repairs;
+    assert_eq!(repairs.to_string(), "no-date");
+}
+
+/// Makes a database that is larger than what is checked at every start, and damages the page of its table that has the oldest
+/// entries: a start only looks for the youngest. Gives the oldest entry and how many there are.
+async fn damage_the_oldest(dir: &Path) -> (EntryId, u64) {
+    let (spool, _) = open(dir);
+    let oldest = store(&spool, &[b'x'; 50_000]).await;
     for _ in 0..12 {
         futures_util::future::join_all((0..64).map(|_| store(&spool, &[b'x'; 50_000]))).await;
     }
     drop(spool);
-    let database = dir.path().join("spool/queue.db");
+    let database = dir.join("spool/queue.db");
     let root: i64 = Connection::open(&database)
         .and_then(|connection| connection.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'entries'", [], |row| row.get(0)))
         .unwrap();
     let mut octets = std::fs::read(&database).unwrap();
     let root = &octets[(usize::try_from(root).unwrap() - 1) * 8192..];
-    // The first child of the table's root has the oldest entries; a start only looks for the youngest (file format, section 1.6).
+    // The first child of the table's root (file format, section 1.6).
     let cell = usize::from(u16::from_be_bytes([root[12], root[13]]));
     let child = u32::from_be_bytes(root[cell..cell + 4].try_into().unwrap()) as usize;
     octets[(child - 1) * 8192..][..64].fill(0xff);
     std::fs::write(&database, &octets).unwrap();
+    (oldest, 769)
+}
 
-    let (spool, recovery) = open(dir.path());
-    assert_eq!((recovery.entries, recovery.set_aside.len()), (768, 0));
-    assert!(matches!(spool.due(office(), NOW, Vec::new(), 10).await, Err(SpoolError::Failed { .. })));
-    drop(spool);
-    let (spool, recovery) = open(dir.path());
-    assert_eq!((recovery.entries, recovery.set_aside.len()), (0, 1));
-    assert!(recovery.set_aside[0].kept_at.join("queue.db").exists());
-    drop(spool);
-    assert_eq!(open(dir.path()).1.set_aside.len(), 0, "the mark went with the database");
+#[tokio::test]
+async fn damage_that_is_met_in_a_large_database_is_mended_at_the_next_start() {
+    for by_the_writer in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (oldest, entries) = damage_the_oldest(dir.path()).await;
+        let (spool, recovery) = open(dir.path());
+        assert_eq!((recovery.entries, recovery.set_aside.len()), (entries, 0));
+        let met = if by_the_writer {
+            spool.record(record(oldest, vec![delivered("a@contoso.com")], State::Held)).await
+        } else {
+            spool.due(office(), NOW, Vec::new(), 10).await.map(drop)
+        };
+        assert!(matches!(met, Err(SpoolError::Failed { .. })), "{met:?}");
+        drop(spool);
+        let (spool, recovery) = open(dir.path());
+        assert_eq!((recovery.entries, recovery.set_aside.len()), (0, 1));
+        assert!(recovery.set_aside[0].kept_at.join("queue.db").exists());
+        drop(spool);
+        assert_eq!(open(dir.path()).1.set_aside.len(), 0, "the mark went with the database");
+    }
 }
 
 #[tokio::test]
