@@ -114,7 +114,7 @@ fn is_readable(measure: &Measure, length: u64) -> bool {
 /// What is mended where content holds this.
 fn repairs(measure: &Measure) -> Repairs {
     let mut repairs = Repairs::none();
-    repairs.note_if(measure.longest_line > LONGEST_LINE, Repair::LongBodyLine);
+    repairs.note_if(measure.longest_line > LONGEST_LINE as u64, Repair::LongBodyLine);
     repairs.note_if(measure.nul, Repair::BodyNul);
     repairs
 }

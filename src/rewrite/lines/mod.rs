@@ -31,9 +31,6 @@ use pen::Pen;
 use reading::Reading;
 use syntax::Syntax;
 
-/// Octets of a line, its end not counted (RFC 5322 section 2.1.1).
-pub(super) const LONGEST_LINE: usize = 998;
-
 /// Octets of a field's name that is kept. A name cannot be folded; real ones have up to sixty.
 const LONGEST_NAME: usize = 900;
 

@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::{LONGEST_LINE, Raw};
+use crate::message::LONGEST_LINE;
+
+use super::Raw;
 
 /// Octets of a line that holds encoded words (RFC 2047 section 2); other lines keep to it as well where they can.
 const LINE: usize = 76;
