@@ -153,6 +153,11 @@ fn a_body_says_its_charset() {
     check("content-type:text/plain;\r\n format=flowed\r\n", "content-type:text/plain; charset=utf-8;\r\n format=flowed\r\n");
     check("Content-Type: text/plain;\r\n", "Content-Type: text/plain; charset=utf-8\r\n");
     check("Content-Type: text/plain; charset=\"US-ASCII\"; x=y\r\n", "Content-Type: text/plain; charset=\"utf-8\"; x=y\r\n");
+    for label in
+        ["ANSI_X3.4-1968", "ansi_x3.4-1986", "ISO_646.irv:1991", "ISO646-US", "us", "IBM367", "cp367", "csASCII", "ascii", "iso-ir-6"]
+    {
+        check(&format!("Content-Type: text/plain; charset={label}\r\n"), "Content-Type: text/plain; charset=utf-8\r\n");
+    }
     check("Content-Type: text/html (never closed\r\n", "Content-Type: text/plain; charset=utf-8\r\n");
     check("Content-Type: \r\n", "Content-Type: text/plain; charset=utf-8\r\n");
     for fine in
