@@ -122,7 +122,7 @@ impl Splitter {
             true => Cow::Borrowed(rest),
             false => Cow::Owned([&held[..], rest].concat()),
         };
-        self.body.insert(Noting::begin(&ContentFields::in_lines(&self.header))).note(&body);
+        self.body.insert(Noting::begin(&ContentFields::of_message(&self.header))).note(&body);
         body
     }
 

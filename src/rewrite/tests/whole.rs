@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::{Author, Field, Splitter};
+use crate::message::{Author, Editor, Field, Split, Splitter};
 use crate::rewrite::fields::Kind;
 use crate::smtp::ContentReader;
 
@@ -59,6 +59,44 @@ fn is_fit(block: &[u8], smtputf8: bool) -> bool {
     let bare: Vec<&[u8]> = others.iter().filter_map(|line| line.strip_suffix(b"\r")).chain([*last]).collect();
     let fine = |line: &&[u8]| line.len() <= 998 && !line.iter().any(is_control) && !line.trim_ascii().is_empty();
     bare.len() == lines.len() && bare.iter().all(fine) && (block.is_ascii() || (smtputf8 && std::str::from_utf8(block).is_ok()))
+}
+
+/// What leaves of a message, header and body, and what was mended.
+fn send(content: &[u8]) -> (Vec<u8>, Repairs) {
+    let (mut splitter, mut body) = (Splitter::new(), Vec::new());
+    body.extend_from_slice(&splitter.push(content).unwrap());
+    let Split { header, facts, .. } = splitter.finish();
+    let mut case = case(header.as_bytes());
+    case.facts = facts;
+    let (sent, repairs) = (case.rewrite(), case.repairs());
+    let (mut message, mut editor) = (sent.header.to_vec(), Editor::new(sent.body.plan));
+    editor.push(&body, &mut message);
+    editor.finish(&mut message);
+    (message, repairs)
+}
+
+#[test]
+fn a_body_is_judged_by_the_fields_that_leave() {
+    let long = "x ".repeat(600);
+    let parts = format!("--b\r\n\r\n{long}\r\n--b--\r\n");
+    let (text, html) = ("Content-Type: text/plain\r\n", "Content-Type: text/html\r\n");
+    let multipart = "Content-Type: multipart/mixed; boundary=b\r\n";
+    for (fields, body, mended) in [
+        (format!("{text}{html}"), &long, true),
+        (format!("{text}{multipart}"), &parts, true),
+        (format!("{multipart}{text}"), &parts, true),
+        (format!("Content-Type: \r\n{multipart}"), &parts, true),
+        ("Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64\r\n".into(), &long, true),
+        (format!("Content-Type: message/rfc822\r\n{text}"), &long, false),
+        (format!("Content-Type: mess\0age/rfc822\r\n{text}"), &long, false),
+    ] {
+        let (sent, repairs) = send(format!("MIME-Version: 1.0\r\n{fields}\r\n{body}").as_bytes());
+        assert_eq!(repairs.contains(Repair::LongBodyLine), mended, "{fields:?}");
+        assert_eq!(repairs.contains(Repair::UnmendableBody), !mended, "{fields:?}");
+        let (twice, left) = send(&sent);
+        assert!(twice.ends_with(&sent), "{fields:?} left as {}, then as {}", sent.escape_ascii(), twice.escape_ascii());
+        assert_eq!(left, if mended { Repairs::none() } else { Repairs::from_iter([Repair::UnmendableBody]) }, "{fields:?}");
+    }
 }
 
 proptest! {
