@@ -8,6 +8,7 @@ use crate::message::{BodyFacts, Charset, ContentFields, Field, HeaderBlock, Medi
 use super::Source;
 use super::body::{Decided, encoding_field};
 use super::fields::{Found, Kind};
+use super::lines;
 use super::plan::{Change, Line};
 
 /// The names of US-ASCII in the registry of charsets, and `ascii`, which many write. A text in it has no octets above 127.
@@ -115,7 +116,10 @@ fn with_charset(field: &Field<'_>, said: Option<&str>, charset: &str) -> Option<
     };
     let is_read = |line: &Vec<u8>| said_in(line).charset.as_deref() == Some(charset) && said_in(line).is_text();
     // A field that nobody could mend for sure says no more than that it is text.
-    edited.filter(is_read).or_else(|| Some(format!("Content-Type: text/plain; charset={charset}\r\n").into_bytes()))
+    edited
+        .map(|line| lines::fit(&line))
+        .filter(is_read)
+        .or_else(|| Some(format!("Content-Type: text/plain; charset={charset}\r\n").into_bytes()))
 }
 
 /// The field with another label in place of this one.

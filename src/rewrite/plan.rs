@@ -38,7 +38,7 @@ pub(super) enum Line<'a> {
     EntryId,
     /// To: nobody who is named.
     Nobody,
-    /// These octets, with their line end.
+    /// These octets, with their line end; fit to travel.
     Octets(Vec<u8>),
 }
 

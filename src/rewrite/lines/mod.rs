@@ -61,10 +61,14 @@ impl Lines {
 
 /// A field of another name with the value that a fit field has; fit as well.
 pub(super) fn renamed(name: &str, value: &[u8]) -> Vec<u8> {
-    let raw = [name.as_bytes(), b":", value, b"\r\n"].concat();
-    let may_stay = !value.is_ascii();
+    fit(&[name.as_bytes(), b":", value, b"\r\n"].concat())
+}
+
+/// A field that was made of fit ones; fit as well, even if a line has become too long.
+pub(super) fn fit(raw: &[u8]) -> Vec<u8> {
+    let may_stay = !raw.is_ascii();
     let mut mender = Mender { reading: Reading::default(), may_stay, repairs: Repairs::none(), out: Vec::with_capacity(raw.len()) };
-    for field in HeaderBlock::new(raw).fields() {
+    for field in HeaderBlock::new(raw.to_vec()).fields() {
         mender.mend(&field);
     }
     mender.out

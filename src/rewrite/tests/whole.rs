@@ -28,7 +28,9 @@ fn any_header() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\x1b$B%9%-%c%J\x1b(B".to_vec()),
     ];
     let value = proptest::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat());
-    proptest::collection::vec((name, value), 0..9).prop_map(|fields| {
+    let full = ("(To|Cc|Content-Type)", "( )?(a@b, |text/plain; name=|text/plain; charset=us; a=)", 960_usize..998)
+        .prop_map(|(name, start, length)| (name, format!("{start}{}", "x".repeat(length - start.len())).into_bytes()));
+    proptest::collection::vec(prop_oneof![8 => (name, value), 1 => full], 0..9).prop_map(|fields| {
         let lines: Vec<u8> = fields.iter().flat_map(|(name, value)| [name.as_bytes(), b":", value, b"\r\n"].concat()).collect();
         header_of(&lines)
     })
@@ -96,6 +98,32 @@ fn a_body_is_judged_by_the_fields_that_leave() {
         let (twice, left) = send(&sent);
         assert!(twice.ends_with(&sent), "{fields:?} left as {}, then as {}", sent.escape_ascii(), twice.escape_ascii());
         assert_eq!(left, if mended { Repairs::none() } else { Repairs::from_iter([Repair::UnmendableBody]) }, "{fields:?}");
+    }
+}
+
+#[test]
+fn what_is_added_to_a_full_line_folds_it() {
+    let full = |start: &str, end: &str| format!("{start}{}{end}\r\n", "x".repeat(998 - start.len() - end.len()));
+    let kind = full("Content-Type: text/plain; name=\"", " x\"");
+    let aliases = full("Content-Type: text/plain; charset=us; name=", "");
+    let to = |start: &str| full(start, "@b.test");
+    let folded = format!("To:\r\n {}", to("To: a@b.test, ").replace("To: ", ""));
+    for lists in [
+        kind,
+        aliases,
+        format!("{}To: c@d.test\r\n", to("To:a@b.test, ")),
+        format!("{}To: c@d.test\r\n", to("To: a@b.test, ")),
+        format!("{folded}To: c@d.test\r\n"),
+        format!("{0}{0}", to("Cc:a@b.test,").repeat(2)),
+    ] {
+        let mut case = case(format!("MIME-Version: 1.0\r\n{lists}"));
+        case.facts = BodyFacts { eight_bit: true, charset: Some(Charset::UTF_8), ..BodyFacts::default() };
+        let sent = case.rewrite();
+        let block = sent.header.strip_suffix(b"\r\n").unwrap();
+        assert!(is_fit(block, false), "{}", block.escape_ascii());
+        assert!(!lists.starts_with("Content") || String::from_utf8_lossy(block).contains("charset=utf-8"));
+        case.header = block.to_vec();
+        assert_eq!(case.repairs(), Repairs::none());
     }
 }
 
