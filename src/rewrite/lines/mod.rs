@@ -87,6 +87,14 @@ impl Mender {
     fn mend(&mut self, field: &Field<'_>) {
         let mut ills = Ills::of(field.raw);
         ills.raw &= !self.may_stay;
+        if (ills.raw || ills.controls)
+            && field.is("Content-Type")
+            && let Some(value) = parameters::with_fit_boundary(&unfolded(field.value), self.may_stay)
+        {
+            self.repairs.extend(&ills.repairs());
+            let fit = HeaderBlock::new([field.name, b":", &value, b"\r\n"].concat());
+            return fit.fields().for_each(|field| self.mend(&field));
+        }
         if let Some(text) = self.text_of(field, ills) {
             self.repairs.extend(&Ills { raw: true, controls: ills.controls && !ills.escapes, ..ills }.repairs());
             return self.write(field.name, &text);

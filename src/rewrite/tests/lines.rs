@@ -75,6 +75,10 @@ fn parameters_are_encoded_for_receivers_that_read_names_of_files() {
         ("attachment;\r\n\tfilename = B\u{fc}ro.pdf", "attachment; filename*=utf-8''B%C3%BCro.pdf"),
         ("B\u{fc}ro (\u{fc}); a=b", "B?ro (=?utf-8?B?w7w=?=); a=b"),
         ("attachment; filename*=utf-8''B\u{fc}ro", "attachment; filename*=utf-8''B?ro"),
+        ("attachment; filename=\"B\u{fc}ro.pdf\"; filename*=utf-8''B%C3%BCro.pdf", "attachment; filename*=utf-8''B%C3%BCro.pdf"),
+        ("attachment; FileName*0=B; filename*1=ro; filename=B\u{fc}ro", "attachment; FileName*0=B; filename*1=ro"),
+        ("attachment; filename=\u{fc}; filename=\u{e4}; size=3;", "attachment; filename*=utf-8''%C3%BC; size=3;"),
+        ("attachment; filename=u; filename=\u{fc}", "attachment; filename=u; filename*=utf-8''%C3%BC"),
     ] {
         mends(&[RawHeader], format!("{version}Content-Disposition: {value}\r\n"), &format!("{version}Content-Disposition: {want}\r\n"));
     }
@@ -82,6 +86,23 @@ fn parameters_are_encoded_for_receivers_that_read_names_of_files() {
     let (first, second) = ("%C3%BC".repeat(9), "%C3%BC".repeat(10));
     let want = format!("Content-Type: image/png;\r\n name*0*=utf-8''{first};\r\n name*1*={second};\r\n name*2*=%C3%BC\r\n");
     mends(&[RawHeader], long, &format!("{version}{want}"));
+}
+
+#[test]
+fn a_boundary_stays_as_far_as_it_can() {
+    for (boundary, repair, want) in [
+        ("=_B\u{fc}ro", RawHeader, "\"=_B\""),
+        ("\"a \\\"b\u{fc}ro\"", RawHeader, "\"a \\\"b\""),
+        ("a\0b", HeaderControls, "\"a\""),
+        ("\"a\r\n b \x1bc\"", HeaderControls, "\"a b\""),
+        // Nothing of it can leave.
+        ("\u{fc}b", RawHeader, "?b"),
+    ] {
+        let kind = |boundary: &str| format!("MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary={boundary}; type=x\r\n");
+        mends(&[repair], kind(boundary), &kind(want));
+    }
+    let named = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"a b\"; name=";
+    mends(&[RawHeader], format!("{named}\u{fc}\r\n"), &format!("{named}\r\n").replace("name=", "name*=utf-8''%C3%BC"));
 }
 
 #[test]
@@ -156,6 +177,8 @@ fn hostile_headers_take_no_time() {
             b"\r\n ",
             b"\\",
             b";\xfc=\xfc",
+            b";a=\xfc",
+            b"; boundary=a\xfc",
             b"a@\xfc,",
             b"\x1b$B",
             b"a (b) ",
