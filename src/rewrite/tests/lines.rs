@@ -55,15 +55,32 @@ fn names_and_comments_are_encoded_and_addresses_stay() {
         ("B\u{fc}ro<a@b.test>", "=?utf-8?Q?B=C3=BCro?= <a@b.test>"),
         ("B\u{fc}ro a@b.test", "=?utf-8?Q?B=C3=BCro?= a@b.test"),
         ("=?utf-8?Q?a?= B\u{fc}ro <a@b.test>", "=?utf-8?Q?a?= =?utf-8?Q?_B=C3=BCro?= <a@b.test>"),
-        ("B\u{fc}ro: a@b.test, c@d.test;", "=?utf-8?Q?B=C3=BCro?=: a@b.test, c@d.test;"),
+        ("B\u{fc}ro: a@b.test, c@d.test;", "=?utf-8?Q?B=C3=BCro?= : a@b.test, c@d.test;"),
         // No address without SMTPUTF8.
-        ("d\u{f6}r@b.test, c@d.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?=:;, c@d.test"),
-        ("D <\"d\u{f6}r\"@b.test>", "=?utf-8?Q?D_=3C=22d=C3=B6r=22=40b=2Etest=3E?=:;"),
-        ("\"d\u{f6}r\"@b.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?=:;"),
-        ("G: d\u{f6}r@b.test, c@d.test;", "G:, c@d.test;"),
+        ("d\u{f6}r@b.test, c@d.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?= :;, c@d.test"),
+        ("D <\"d\u{f6}r\"@b.test>", "=?utf-8?Q?D_=3C=22d=C3=B6r=22=40b=2Etest=3E?= :;"),
+        ("\"d\u{f6}r\"@b.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?= :;"),
+        ("G: d\u{f6}r@b.test, c@d.test;", "G: c@d.test;"),
+        ("G: a@b.test, d\u{f6}r@b.test, \u{f6}@b.test; c@d.test", "G: a@b.test; c@d.test"),
+        ("G: a@b.test, d\u{f6}r@b.test, c@d.test, ;", "G: a@b.test, c@d.test, ;"),
+        ("G: d\u{f6}r@b.test;, c@d.test", "G:;, c@d.test"),
+        ("B\u{fc}ro, D\u{f6}r;", "=?utf-8?Q?B=C3=BCro?= , =?utf-8?Q?D=C3=B6r?= ;"),
     ] {
         case(format!("To: {list}\r\n")).mends(&[RawHeader], &format!("To: {want}\r\n"));
         mends(&[RawHeader], format!("Resent-To:{list}\r\n"), &format!("Resent-To: {want}\r\n"));
+    }
+}
+
+#[test]
+fn no_line_with_encoded_words_has_more_than_76_octets() {
+    for length in 1..160 {
+        let name = format!("\u{fc}{}", "x".repeat(length));
+        let lists = format!("a@b.test ({name}), {name}: a@b.test ({name});, {name}@c.test, {name}, c@d.test ({name})");
+        let sent = case(format!("To: {lists}\r\n")).rewrite();
+        let header = String::from_utf8(sent.header.to_vec()).unwrap();
+        let long: Vec<&str> = header.lines().filter(|line| line.contains("=?") && line.len() > 76).collect();
+        assert!(long.is_empty(), "{long:?}");
+        assert!(!["?=,", "?=:", "?=;", "?=<"].iter().any(|ends| header.contains(ends)), "{header}");
     }
 }
 
