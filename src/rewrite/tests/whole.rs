@@ -162,6 +162,11 @@ proptest! {
         prop_assert_eq!(count(&after, "Received"), count(&before, "Received") + 1);
         prop_assert!(after[0].is("Received"));
         prop_assert_eq!(Author::of(&HeaderBlock::new(block.to_vec())).mailbox, Some(case.identity.from.clone()));
+        // The rules have seen the address that becomes Reply-To.
+        let came = HeaderBlock::new(case.header.clone());
+        if case.header.is_ascii() && !case.header.contains(&0x1b) {
+            prop_assert_eq!(Author::of(&came).mailbox, Author::of(&Lines::mend(&came, charset, smtputf8).header).mailbox);
+        }
         match reply_to {
             ReplyTo::Keep => prop_assert_eq!(count(&after, "Reply-To") > 0, count(&before, "Reply-To") > 0),
             ReplyTo::None => prop_assert_eq!(count(&after, "Reply-To"), 0),
