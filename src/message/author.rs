@@ -45,9 +45,13 @@ impl Author {
         nameless
     }
 
-    /// Reads the value of a field that holds addresses: the first address, and the name beside it.
+    /// Reads the value of a field that holds addresses: the first address, and the name beside it. Line ends and other controls
+    /// are passed over: they do not leave, and `a\0@b` must not be one address to a rule and another to a recipient.
     pub fn read(value: &[u8]) -> Self {
-        let author = Self::parse(decode(value).into_owned());
+        let octets: Vec<u8> = value.iter().copied().filter(|octet| !octet.is_ascii_control() || *octet == b'\t').take(LONGEST).collect();
+        let mut text = decode(&octets).into_owned();
+        text.retain(|c| !c.is_control() || c == '\t');
+        let author = Self::parse(text);
         // `message["From"] = f"Büro <{address}>"`, as many write it in Python, has the address encoded with the name. RFC 2047
         // section 5 does not allow that, so no parser looks for one there.
         match author.name.as_deref().filter(|name| author.mailbox.is_none() && name.contains('@')) {
@@ -197,6 +201,14 @@ mod tests {
         check(b" Copier dev@legacy.test", Some("Copier"), Some("dev@legacy.test"));
         check(b" dev@legacy.test other@legacy.test", None, Some("dev@legacy.test"));
         check(b" \"Copier <dev@legacy.test>", Some("Copier <dev@legacy.test>"), Some("dev@legacy.test"));
+    }
+
+    #[test]
+    fn controls_are_passed_over() {
+        check(b" a\0@b", None, Some("a@b"));
+        check(b" \x01Copier\x7f <dev@legacy\x1b.te\rst>", Some("Copier"), Some("dev@legacy.test"));
+        check("\u{80}dev@legacy.test".as_bytes(), None, Some("dev@legacy.test"));
+        check(&[&[0; 2 * LONGEST][..], b"a@b"].concat(), None, Some("a@b"));
     }
 
     #[test]

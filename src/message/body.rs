@@ -7,7 +7,7 @@ use super::header::begins_field;
 use super::parts::{Found, Scanner};
 use super::{BodyFacts, ContentFields, HeaderBlock, Measure, Repair, Repairs};
 
-/// Octets of header we take. Real ones have up to 10,000; Exchange's own limit is 256 KB.
+/// Octets of header we take, with the line that ends it. Real ones have up to 10,000; Exchange's own limit is 256 KB.
 const HEADER_LIMIT: usize = 256 * 1024;
 
 /// Splits a message into header block and body as it passes, in chunks of any size, and notes the facts.
@@ -67,15 +67,24 @@ impl Splitter {
         let mut rest = chunk;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, behind) = rest.split_at(end + 1);
-            self.header.extend_from_slice(line);
+            self.hold(line)?;
             rest = behind;
             if self.header_ended(line.len()) {
                 return Ok(self.begin_body(rest));
             }
         }
-        self.header.extend_from_slice(rest);
+        self.hold(rest)?;
         self.partial += rest.len();
-        if self.header.len() > HEADER_LIMIT { Err(HeaderTooLarge) } else { Ok(Cow::Borrowed(&[])) }
+        Ok(Cow::Borrowed(&[]))
+    }
+
+    /// Takes octets for header. The limit counts every octet before it is known what it is, so that chunks make no difference.
+    fn hold(&mut self, octets: &[u8]) -> Result<(), HeaderTooLarge> {
+        if self.header.len() + octets.len() > HEADER_LIMIT {
+            return Err(HeaderTooLarge);
+        }
+        self.header.extend_from_slice(octets);
+        Ok(())
     }
 
     /// Judges the line whose end has just come, of which the last chunk brought `length` octets.
@@ -113,7 +122,7 @@ impl Splitter {
             true => Cow::Borrowed(rest),
             false => Cow::Owned([&held[..], rest].concat()),
         };
-        self.body.insert(Noting::begin(&ContentFields::in_lines(&self.header))).note(&body);
+        self.body.insert(Noting::begin(&ContentFields::of_message(&self.header))).note(&body);
         body
     }
 
@@ -241,5 +250,18 @@ mod tests {
         let mut splitter = Splitter::new();
         let line = [b'x'; 64 * 1024];
         assert!((0..5).any(|_| splitter.push(&line).is_err()));
+    }
+
+    #[test]
+    fn the_limit_is_the_same_however_the_message_is_cut() {
+        let is_taken = |octets: usize, chunk: usize| {
+            let message = [b"A: ", &b"x\r\n "[..].repeat(octets)[..octets - 7], b"\r\n\r\nbody\r\n"].concat();
+            let mut splitter = Splitter::new();
+            message.chunks(chunk).all(|piece| splitter.push(piece).is_ok())
+        };
+        for chunk in [1, 1000, 64 * 1024, usize::MAX] {
+            assert!(is_taken(HEADER_LIMIT, chunk), "in chunks of {chunk}");
+            assert!(!is_taken(HEADER_LIMIT + 1, chunk), "in chunks of {chunk}");
+        }
     }
 }

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::{Charset, TransferEncoding};
 
-/// Octets that a line may have, its end not counted (RFC 5322 section 2.1.1).
-pub const LONGEST_LINE: u64 = 998;
+/// Octets that a line of header or body may have, its end not counted: what every server must take (RFC 5322 section 2.1.1,
+/// RFC 5321 section 4.5.3.1.6). Many refuse or cut longer ones.
+pub const LONGEST_LINE: usize = 998;
 
 /// What is known about a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -16,7 +17,7 @@ pub struct BodyFacts {
     pub eight_bit: bool,
     /// Some octet is zero.
     pub nul: bool,
-    /// Octets of the longest line, its end not counted. RFC 5322 section 2.1.1 allows 998.
+    /// Octets of the longest line, its end not counted. It may have [`LONGEST_LINE`].
     pub longest_line: u64,
     /// Of a text: octets that quoted-printable must write as three (RFC 2045 section 6.7).
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -79,7 +80,7 @@ impl Measure {
     /// Whether others refuse it as it is: RFC 5322 forbids longer lines, and Exchange Online refuses NULs with
     /// `550 5.6.11`, which RFC 5321 section 4.5.2 and RFC 5322 section 4 frown upon as well.
     pub fn must_be_mended(&self) -> bool {
-        self.nul || self.longest_line > LONGEST_LINE
+        self.nul || self.longest_line > LONGEST_LINE as u64
     }
 
     /// What this and another stretch hold together.

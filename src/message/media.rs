@@ -1,8 +1,8 @@
 //! What a header says about its content: media type, charset and transfer encoding (RFC 2045 sections 5 and 6).
 //!
-//! The same for the header of a message and for that of a part. Devices leave out semicolons and quotes, write comments
-//! and fold in odd places: what they mean is read, and what they say twice is not trusted. What follows from it is
-//! decided elsewhere.
+//! The same for the header of a message and for that of a part, but that a message leaves with one field of each, the first
+//! that says something, and a part with all that it has. Devices leave out semicolons and quotes, write comments and fold in
+//! odd places: what they mean is read, and what leaves twice is not trusted. What follows from it is decided elsewhere.
 //!
 //! Always true: reading never fails, takes time in proportion to the fields, and a boundary is taken octet for octet.
 
@@ -18,7 +18,8 @@ pub struct ContentFields {
     pub charset: Option<String>,
     /// How the content is encoded; `None` when nothing says so, and 7bit is meant (RFC 2045 section 6.1).
     pub encoding: Option<TransferEncoding>,
-    /// One of the two fields stands there more than once: others may read another one than we did, which is the first.
+    /// A field of a part stands there more than once, or the boundary of a multipart does: others may read another one than
+    /// we did, which is the first.
     pub repeated: bool,
 }
 
@@ -65,29 +66,28 @@ const LONGEST: usize = 4096;
 const LONGEST_CHARSET: usize = 64;
 
 impl ContentFields {
-    /// Reads the fields of a header.
+    /// Reads the fields of a message's header.
     pub fn of(header: &HeaderBlock) -> Self {
-        Self::among(header.fields())
+        Self::of_message(header.as_bytes())
     }
 
-    /// Reads the fields of a header that is still in its making.
-    pub(super) fn in_lines(lines: &[u8]) -> Self {
-        Self::among(fields(lines))
+    /// Reads the fields of a message's header: of several the one that leaves, which is the first that says something.
+    pub(super) fn of_message(lines: &[u8]) -> Self {
+        let first = |name: &str| fields(lines).find(|field| field.is(name) && !field.value.trim_ascii().is_empty());
+        Self::read(first("Content-Type"), first("Content-Transfer-Encoding"))
     }
 
-    fn among<'a>(fields: impl Iterator<Item = Field<'a>>) -> Self {
-        let (mut content_type, mut encoding, mut repeated) = (None, None, false);
-        for field in fields {
-            if field.is("Content-Type") {
-                repeated |= content_type.is_some();
-                content_type.get_or_insert(field.value);
-            } else if field.is("Content-Transfer-Encoding") {
-                repeated |= encoding.is_some();
-                encoding.get_or_insert(field.value);
-            }
-        }
-        let (media, charset) = content_type.map_or((None, None), read_type);
-        Self { media, charset, encoding: encoding.and_then(TransferEncoding::read), repeated }
+    /// Reads the fields of a part's header, of which all leave.
+    pub(super) fn of_part(lines: &[u8]) -> Self {
+        let all = |name: &'static str| fields(lines).filter(move |field| field.is(name));
+        let mut said = Self::read(all("Content-Type").next(), all("Content-Transfer-Encoding").next());
+        said.repeated |= ["Content-Type", "Content-Transfer-Encoding"].into_iter().any(|name| all(name).count() > 1);
+        said
+    }
+
+    fn read(content_type: Option<Field<'_>>, encoding: Option<Field<'_>>) -> Self {
+        let said = content_type.map_or_else(Self::default, |field| read_type(field.value));
+        Self { encoding: encoding.and_then(|field| TransferEncoding::read(field.value)), ..said }
     }
 
     /// Whether the content is text, said or meant.
@@ -148,8 +148,8 @@ impl TransferEncoding {
     }
 }
 
-/// Media type and charset of a Content-Type field.
-fn read_type(value: &[u8]) -> (Option<Media>, Option<String>) {
+/// What a Content-Type field says.
+fn read_type(value: &[u8]) -> ContentFields {
     let mut reader = Reader::new(value);
     reader.skip();
     let kind = reader.word(b"/;(").to_ascii_lowercase();
@@ -160,15 +160,20 @@ fn read_type(value: &[u8]) -> (Option<Media>, Option<String>) {
     } else {
         Vec::new()
     };
-    let (mut boundary, mut charset) = (None, None);
+    let (mut boundary, mut boundaries, mut charset) = (None, 0, None);
     while let Some((name, value)) = reader.parameter() {
-        if name.eq_ignore_ascii_case(b"boundary") && boundary.is_none() {
-            boundary = Some(value.trim_ascii_end().to_vec());
+        if name.eq_ignore_ascii_case(b"boundary") {
+            boundaries += 1;
+            boundary.get_or_insert(value.trim_ascii_end().to_vec());
+        } else if name.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"boundary*")) {
+            // RFC 2231: what few read, and those who do may take it before the other one.
+            boundaries += 2;
         } else if name.eq_ignore_ascii_case(b"charset") && charset.is_none() {
             charset = Some(value);
         }
     }
     let charset = charset.filter(|label| (1..=LONGEST_CHARSET).contains(&label.len())).and_then(|label| String::from_utf8(label).ok());
+    let repeated = kind == b"multipart" && boundaries > 1;
     let media = match &kind[..] {
         b"" => None,
         b"text" => Some(Media::Text),
@@ -179,7 +184,7 @@ fn read_type(value: &[u8]) -> (Option<Media>, Option<String>) {
         b"message" => Some(Media::Message),
         _ => Some(Media::Other),
     };
-    (media, charset)
+    ContentFields { media, charset, encoding: None, repeated }
 }
 
 /// Takes the value of a field apart (RFC 2045 section 5.1), from its start to its end.

@@ -105,8 +105,10 @@ impl Multiparts {
             found = match (found, this) {
                 (Line::Text, _) => this,
                 (Line::Unclear, _) if open.boundary.len() > length => this,
-                (_, Line::Unclear) if open.boundary.len() < length => found,
-                _ => return Line::Unclear,
+                (Line::Unclear | Line::Delimiter(_) | Line::Close(_), Line::Unclear) if open.boundary.len() < length => found,
+                (Line::Unclear | Line::Delimiter(_) | Line::Close(_), Line::Unclear | Line::Delimiter(_) | Line::Close(_) | Line::Text) => {
+                    return Line::Unclear;
+                }
             };
             length = length.max(open.boundary.len());
         }

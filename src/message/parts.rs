@@ -271,7 +271,7 @@ impl Scanner {
 
     /// What comes behind this header of a part.
     fn content(&mut self, header: &Header) -> Place {
-        let said = ContentFields::in_lines(&header.lines);
+        let said = ContentFields::of_part(&header.lines);
         if !std::mem::replace(&mut self.seen_header, true) {
             self.inner_from = from_field(&header.lines);
         }

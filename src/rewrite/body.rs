@@ -39,15 +39,20 @@ struct Mending {
 
 /// Decides what becomes of the body behind this header.
 pub fn decide(header: &HeaderBlock, facts: &BodyFacts) -> Decided {
+    decide_for(header, header, facts)
+}
+
+/// Decides what becomes of the body that came with one header and leaves with another, whose lines were mended. What is said
+/// of it then is what counts; but its parts are those that the first one names.
+pub(super) fn decide_for(leaves: &HeaderBlock, came: &HeaderBlock, facts: &BodyFacts) -> Decided {
     let whole = facts.measure();
     if !whole.must_be_mended() {
         return Decided { eight_bit: facts.eight_bit, ..Decided::default() };
     }
-    let said = ContentFields::of(header);
+    let said = ContentFields::of(leaves);
     let decided = match said.media {
-        Some(Media::Multipart { .. }) => in_parts(facts),
-        Some(Media::Message) => None,
-        None | Some(Media::Text | Media::Other) if said.repeated => None,
+        Some(Media::Multipart { .. }) if said.media == ContentFields::of(came).media => in_parts(facts),
+        Some(Media::Multipart { .. } | Media::Message) => None,
         None | Some(Media::Text | Media::Other) => {
             mending(said.is_text(), said.encoding, &whole, facts.size).map(|mending| as_one(mending, &whole, facts.size))
         }
@@ -114,7 +119,7 @@ fn is_readable(measure: &Measure, length: u64) -> bool {
 /// What is mended where content holds this.
 fn repairs(measure: &Measure) -> Repairs {
     let mut repairs = Repairs::none();
-    repairs.note_if(measure.longest_line > LONGEST_LINE, Repair::LongBodyLine);
+    repairs.note_if(measure.longest_line > LONGEST_LINE as u64, Repair::LongBodyLine);
     repairs.note_if(measure.nul, Repair::BodyNul);
     repairs
 }

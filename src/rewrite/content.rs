@@ -8,7 +8,24 @@ use crate::message::{BodyFacts, Charset, ContentFields, Field, HeaderBlock, Medi
 use super::Source;
 use super::body::{Decided, encoding_field};
 use super::fields::{Found, Kind};
+use super::lines;
 use super::plan::{Change, Line};
+
+/// The names of US-ASCII in the registry of charsets, and `ascii`, which many write. A text in it has no octets above 127.
+const US_ASCII: [&str; 11] = [
+    "us-ascii",
+    "ascii",
+    "us",
+    // What `nl_langinfo` says under LANG=C, and cron writes.
+    "ANSI_X3.4-1968",
+    "ANSI_X3.4-1986",
+    "ISO_646.irv:1991",
+    "ISO646-US",
+    "iso-ir-6",
+    "IBM367",
+    "cp367",
+    "csASCII",
+];
 
 /// What becomes of the fields about the content.
 #[derive(Debug)]
@@ -53,13 +70,19 @@ fn declared<'a>(found: &Found<'a>, facts: &BodyFacts, origin: &Origin) -> (Optio
         (Some(Media::Text), Some(field)) => {
             with_charset(&field, said.charset.as_deref(), charset).map(|line| Change::Put(Line::Octets(line)))
         }
-        (Some(_), _) => None,
+        (Some(Media::Text), None) | (Some(Media::Multipart { .. } | Media::Message | Media::Other), _) => None,
     };
     let encoding = match said.encoding {
-        None | Some(TransferEncoding::SevenBit) if may_be_eight_bit(&said, fields[0]) => {
-            Some(Change::Put(Line::Octets(encoding_field("8bit"))))
+        None | Some(TransferEncoding::SevenBit) => {
+            may_be_eight_bit(&said, fields[0]).then(|| Change::Put(Line::Octets(encoding_field("8bit"))))
         }
-        _ => None,
+        Some(
+            TransferEncoding::EightBit
+            | TransferEncoding::Binary
+            | TransferEncoding::QuotedPrintable
+            | TransferEncoding::Base64
+            | TransferEncoding::Unknown,
+        ) => None,
     };
     (media, encoding)
 }
@@ -87,13 +110,16 @@ fn charset(facts: &BodyFacts, origin: &Origin) -> &'static str {
 /// A Content-Type field of text that names a charset; `None` when it does already. US-ASCII cannot be meant.
 fn with_charset(field: &Field<'_>, said: Option<&str>, charset: &str) -> Option<Vec<u8>> {
     let edited = match said {
-        Some(label) if !label.eq_ignore_ascii_case("us-ascii") => return None,
+        Some(label) if !is_us_ascii(label) => return None,
         Some(label) => replaced(field.raw, label, charset),
         None => inserted(field.raw, charset),
     };
     let is_read = |line: &Vec<u8>| said_in(line).charset.as_deref() == Some(charset) && said_in(line).is_text();
     // A field that nobody could mend for sure says no more than that it is text.
-    edited.filter(is_read).or_else(|| Some(format!("Content-Type: text/plain; charset={charset}\r\n").into_bytes()))
+    edited
+        .map(|line| lines::fit(&line))
+        .filter(is_read)
+        .or_else(|| Some(format!("Content-Type: text/plain; charset={charset}\r\n").into_bytes()))
 }
 
 /// The field with another label in place of this one.
@@ -116,7 +142,11 @@ fn inserted(raw: &[u8], charset: &str) -> Option<Vec<u8>> {
 
 /// Whether a label can stand without quotes.
 fn is_label(label: &str) -> bool {
-    label.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.:+".contains(&octet)) && !label.eq_ignore_ascii_case("us-ascii")
+    label.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.:+".contains(&octet)) && !is_us_ascii(label)
+}
+
+fn is_us_ascii(label: &str) -> bool {
+    US_ASCII.iter().any(|name| name.eq_ignore_ascii_case(label))
 }
 
 fn said_in(lines: &[u8]) -> ContentFields {

@@ -3,14 +3,11 @@
 use mail_builder::headers::Header as _;
 use mail_builder::headers::address::EmailAddress;
 
-use crate::message::{Author, DisplayName, Field, Identity, Mailbox, ReplyTo};
+use crate::message::{Author, DisplayName, Field, Identity, LONGEST_LINE, Mailbox, ReplyTo};
 
 /// Characters of a display name that are kept: Exchange shows no more (its DisplayName has 256), and no line
 /// gets near the 998 octets of RFC 5322 section 2.1.1.
 const LONGEST_NAME: usize = 256;
-
-/// Octets of a line that may stay as it is: RFC 5322 section 2.1.1 allows 998, and the field's name stands before it.
-const LONGEST_LINE: usize = 990;
 
 /// The name to be shown beside the From address.
 pub(super) fn name(wanted: &DisplayName, author: &Author) -> Option<String> {
@@ -50,13 +47,13 @@ pub(super) fn field(field_name: &str, name: Option<&str>, mailbox: &Mailbox) -> 
 pub(super) fn says(field: &Field<'_>, name: Option<&str>, author: &Author, mailbox: &Mailbox) -> bool {
     let same_address = author.mailbox.as_ref().is_some_and(|found| found.as_str() == mailbox.as_str());
     let same_name = author.name.as_deref().and_then(clean).as_deref() == name;
-    same_address && same_name && field.raw.starts_with(b"From:") && is_plain(field.value, mailbox.as_str())
+    same_address && same_name && field.raw.starts_with(b"From:") && is_plain(field, mailbox.as_str())
 }
 
-/// Whether a value is this address alone, or one phrase and this address in brackets.
-fn is_plain(value: &[u8], address: &str) -> bool {
-    let Ok(value) = std::str::from_utf8(value) else { return false };
-    let long = value.split("\r\n").any(|line| line.len() > LONGEST_LINE);
+/// Whether a field holds this address alone, or one phrase and this address in brackets.
+fn is_plain(field: &Field<'_>, address: &str) -> bool {
+    let (Ok(raw), Ok(value)) = (std::str::from_utf8(field.raw), std::str::from_utf8(field.value)) else { return false };
+    let long = raw.split("\r\n").any(|line| line.len() > LONGEST_LINE);
     // RFC 5322 section 3.2.2 forbids lines of nothing but white space: some take them for the header's end.
     let blank = value.split("\r\n").skip(1).any(|line| line.trim().is_empty());
     if long || blank {

@@ -38,7 +38,7 @@ pub(super) enum Line<'a> {
     EntryId,
     /// To: nobody who is named.
     Nobody,
-    /// These octets, with their line end.
+    /// These octets, with their line end; fit to travel.
     Octets(Vec<u8>),
 }
 
@@ -86,7 +86,7 @@ impl<'a> Plan<'a> {
     /// Decides for a header whose lines are fit.
     pub(super) fn of(lines: &'a lines::Lines, source: &Source<'a>) -> Self {
         let found = Found::in_header(&lines.header);
-        let body = body::decide(source.header, source.facts);
+        let body = body::decide_for(&lines.header, source.header, source.facts);
         let mut repairs = lines.repairs.clone();
         repairs.extend(&body.repairs);
         let mut plan = Self { header: &lines.header, changes: Default::default(), originals: Vec::new(), body, repairs };

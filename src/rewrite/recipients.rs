@@ -3,6 +3,7 @@
 use crate::message::{Field, HeaderBlock, Repair, Repairs};
 
 use super::fields::{Found, Kind};
+use super::lines;
 use super::plan::{Change, Line};
 
 /// What becomes of To and Cc. One of both is left (RFC 5322 section 3.6 does not ask for it, but filters do), and there
@@ -37,7 +38,8 @@ fn is_between(octet: &u8) -> bool {
     matches!(octet, b' ' | b'\t' | b'\r' | b'\n' | b',' | b';')
 }
 
-/// All fields of a kind as one. What each says stays as it is but for the white space and commas around it.
+/// All fields of a kind as one. What each says stays as it is but for the white space and commas around it, and for
+/// folds where those make a line too long.
 fn joined(header: &HeaderBlock, kind: Kind) -> Vec<u8> {
     let mut line = Vec::new();
     for field in header.fields().filter(|field| Kind::of(field) == kind && names_somebody(field)) {
@@ -50,7 +52,7 @@ fn joined(header: &HeaderBlock, kind: Kind) -> Vec<u8> {
         line.extend_from_slice(within(field.value));
     }
     line.extend_from_slice(b"\r\n");
-    line
+    lines::fit(&line)
 }
 
 /// A list without what stands before its first and behind its last address. A semicolon at its end may end a group.

@@ -90,6 +90,11 @@ fn without_an_address_in_the_header_the_envelope_is_asked() {
 }
 
 #[test]
+fn controls_hide_no_address_from_a_rule() {
+    check("127.0.0.1", "", "From: x\0@old\x01.local\r\n", 1, "alerts@contoso.com");
+}
+
+#[test]
 fn no_rule_is_told_with_what_was_looked_at() {
     let rules = Senders { rules: vec![rule(&[], &["*@contoso.com"], "info@contoso.com")] };
     let error = decide(&rules, "::1", "ups\u{1b}", "").unwrap_err();

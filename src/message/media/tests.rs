@@ -88,11 +88,32 @@ fn reads_encodings_as_devices_write_them() {
 }
 
 #[test]
-fn of_several_the_first_is_read_and_it_is_said() {
-    let fields = of("Content-Type: text/plain\r\nCONTENT-TYPE: image/png\r\n");
+fn of_several_in_a_part_the_first_is_read_and_it_is_said() {
+    let of_part = |lines: &str| ContentFields::of_part(lines.as_bytes());
+    let fields = of_part("Content-Type: text/plain\r\nCONTENT-TYPE: image/png\r\n");
     assert_eq!((fields.media, fields.repeated), (Some(Media::Text), true));
-    assert!(of("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: base64\r\n").repeated);
-    assert!(!of("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n").repeated);
+    assert!(of_part("Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: base64\r\n").repeated);
+    assert!(!of_part("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n").repeated);
+}
+
+#[test]
+fn of_several_in_a_message_the_one_that_leaves_is_read() {
+    let fields = of("Content-Type: \r\nContent-Type: text/plain\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n");
+    assert_eq!((fields.media, fields.encoding, fields.repeated), (Some(Media::Text), Some(TransferEncoding::Base64), false));
+}
+
+#[test]
+fn a_boundary_that_is_said_twice_is_not_trusted() {
+    for (value, repeated) in [
+        ("multipart/mixed; boundary=a; BOUNDARY=b", true),
+        ("multipart/mixed; boundary=a; boundary=a", true),
+        ("multipart/mixed; boundary=a; boundary*=utf-8''b", true),
+        ("multipart/mixed; Boundary*0=a; boundary*1=b", true),
+        ("multipart/mixed; boundary=a; boundaries=b", false),
+        ("text/plain; boundary=a; boundary=b", false),
+    ] {
+        assert_eq!(of(&format!("Content-Type: {value}\r\n")).repeated, repeated, "{value:?}");
+    }
 }
 
 proptest! {

@@ -151,7 +151,9 @@ fn what_cannot_be_mended_passes_as_it_is() {
     for came in [
         "Content-Type: message/rfc822\n\nA: b\n\nL\n",
         "Content-Transfer-Encoding: x-uuencode\n\nL\n",
-        "Content-Type: text/plain\nContent-Type: text/html\n\nL\n",
+        "Content-Type: multipart/mixed; boundary=b; boundary=c\n\n--b\n\nL\n--b--\n",
+        "Content-Type: multipart/mixed; boundary*=us-ascii''b; boundary=b\n\n--b\n\nL\n--b--\n",
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\nContent-Type: text/html\n\nL\n--b--\n",
         "Content-Type: multipart/mixed\n\nL\n",
         "Content-Type: multipart/signed; boundary=b\n\n--b\n\nL\n--b--\n",
         "Content-Type: multipart/mixed; boundary=b\n\nL\n--b\n\nx\n--b--\n",

@@ -1,8 +1,6 @@
 //! What can be wrong with octets of a header, whatever they mean, and how most of it goes.
 
-use crate::message::{Repair, Repairs};
-
-use super::LONGEST_LINE;
+use crate::message::{LONGEST_LINE, Repair, Repairs};
 
 /// What is wrong with some lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -31,9 +31,6 @@ use pen::Pen;
 use reading::Reading;
 use syntax::Syntax;
 
-/// Octets of a line, its end not counted (RFC 5322 section 2.1.1).
-pub(super) const LONGEST_LINE: usize = 998;
-
 /// Octets of a field's name that is kept. A name cannot be folded; real ones have up to sixty.
 const LONGEST_NAME: usize = 900;
 
@@ -64,10 +61,14 @@ impl Lines {
 
 /// A field of another name with the value that a fit field has; fit as well.
 pub(super) fn renamed(name: &str, value: &[u8]) -> Vec<u8> {
-    let raw = [name.as_bytes(), b":", value, b"\r\n"].concat();
-    let may_stay = !value.is_ascii();
+    fit(&[name.as_bytes(), b":", value, b"\r\n"].concat())
+}
+
+/// A field that was made of fit ones; fit as well, even if a line has become too long.
+pub(super) fn fit(raw: &[u8]) -> Vec<u8> {
+    let may_stay = !raw.is_ascii();
     let mut mender = Mender { reading: Reading::default(), may_stay, repairs: Repairs::none(), out: Vec::with_capacity(raw.len()) };
-    for field in HeaderBlock::new(raw).fields() {
+    for field in HeaderBlock::new(raw.to_vec()).fields() {
         mender.mend(&field);
     }
     mender.out
@@ -86,6 +87,14 @@ impl Mender {
     fn mend(&mut self, field: &Field<'_>) {
         let mut ills = Ills::of(field.raw);
         ills.raw &= !self.may_stay;
+        if (ills.raw || ills.controls)
+            && field.is("Content-Type")
+            && let Some(value) = parameters::with_fit_boundary(&unfolded(field.value), self.may_stay)
+        {
+            self.repairs.extend(&ills.repairs());
+            let fit = HeaderBlock::new([field.name, b":", &value, b"\r\n"].concat());
+            return fit.fields().for_each(|field| self.mend(&field));
+        }
         if let Some(text) = self.text_of(field, ills) {
             self.repairs.extend(&Ills { raw: true, controls: ills.controls && !ills.escapes, ..ills }.repairs());
             return self.write(field.name, &text);

@@ -3,12 +3,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::{LONGEST_LINE, Raw};
+use crate::message::LONGEST_LINE;
+
+use super::Raw;
 
 /// Octets of a line that holds encoded words (RFC 2047 section 2); other lines keep to it as well where they can.
 const LINE: usize = 76;
 /// Octets of an encoded word (RFC 2047 section 2).
 const WORD: usize = 75;
+/// Octets of a line that are left free behind an encoded word: for the `)` of a comment, the `;` of a group and a comma, where
+/// no white space allows a fold.
+const BEHIND: usize = 3;
 /// Octets of a line that are worth the beginning of an encoded word.
 const WORTH: usize = 32;
 /// Octets of a token that is written in one piece: with a space before it a line has room for it.
@@ -70,7 +75,7 @@ impl<'a> Pen<'a> {
             } else {
                 self.write(&space);
             }
-            let (now, later) = rest.split_at(form.fitting(rest, raw, WORD.min(LINE.saturating_sub(self.column))));
+            let (now, later) = rest.split_at(form.fitting(rest, raw, WORD.min((LINE - BEHIND).saturating_sub(self.column))));
             let word = form.word(now, raw);
             self.write_token(word.as_bytes());
             (rest, space, first) = (later, b" ".to_vec(), false);

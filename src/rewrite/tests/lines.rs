@@ -55,15 +55,32 @@ fn names_and_comments_are_encoded_and_addresses_stay() {
         ("B\u{fc}ro<a@b.test>", "=?utf-8?Q?B=C3=BCro?= <a@b.test>"),
         ("B\u{fc}ro a@b.test", "=?utf-8?Q?B=C3=BCro?= a@b.test"),
         ("=?utf-8?Q?a?= B\u{fc}ro <a@b.test>", "=?utf-8?Q?a?= =?utf-8?Q?_B=C3=BCro?= <a@b.test>"),
-        ("B\u{fc}ro: a@b.test, c@d.test;", "=?utf-8?Q?B=C3=BCro?=: a@b.test, c@d.test;"),
+        ("B\u{fc}ro: a@b.test, c@d.test;", "=?utf-8?Q?B=C3=BCro?= : a@b.test, c@d.test;"),
         // No address without SMTPUTF8.
-        ("d\u{f6}r@b.test, c@d.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?=:;, c@d.test"),
-        ("D <\"d\u{f6}r\"@b.test>", "=?utf-8?Q?D_=3C=22d=C3=B6r=22=40b=2Etest=3E?=:;"),
-        ("\"d\u{f6}r\"@b.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?=:;"),
-        ("G: d\u{f6}r@b.test, c@d.test;", "G:, c@d.test;"),
+        ("d\u{f6}r@b.test, c@d.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?= :;, c@d.test"),
+        ("D <\"d\u{f6}r\"@b.test>", "=?utf-8?Q?D_=3C=22d=C3=B6r=22=40b=2Etest=3E?= :;"),
+        ("\"d\u{f6}r\"@b.test", "=?utf-8?Q?d=C3=B6r=40b=2Etest?= :;"),
+        ("G: d\u{f6}r@b.test, c@d.test;", "G: c@d.test;"),
+        ("G: a@b.test, d\u{f6}r@b.test, \u{f6}@b.test; c@d.test", "G: a@b.test; c@d.test"),
+        ("G: a@b.test, d\u{f6}r@b.test, c@d.test, ;", "G: a@b.test, c@d.test, ;"),
+        ("G: d\u{f6}r@b.test;, c@d.test", "G:;, c@d.test"),
+        ("B\u{fc}ro, D\u{f6}r;", "=?utf-8?Q?B=C3=BCro?= , =?utf-8?Q?D=C3=B6r?= ;"),
     ] {
         case(format!("To: {list}\r\n")).mends(&[RawHeader], &format!("To: {want}\r\n"));
         mends(&[RawHeader], format!("Resent-To:{list}\r\n"), &format!("Resent-To: {want}\r\n"));
+    }
+}
+
+#[test]
+fn no_line_with_encoded_words_has_more_than_76_octets() {
+    for length in 1..160 {
+        let name = format!("\u{fc}{}", "x".repeat(length));
+        let lists = format!("a@b.test ({name}), {name}: a@b.test ({name});, {name}@c.test, {name}, c@d.test ({name})");
+        let sent = case(format!("To: {lists}\r\n")).rewrite();
+        let header = String::from_utf8(sent.header.to_vec()).unwrap();
+        let long: Vec<&str> = header.lines().filter(|line| line.contains("=?") && line.len() > 76).collect();
+        assert!(long.is_empty(), "{long:?}");
+        assert!(!["?=,", "?=:", "?=;", "?=<"].iter().any(|ends| header.contains(ends)), "{header}");
     }
 }
 
@@ -75,6 +92,10 @@ fn parameters_are_encoded_for_receivers_that_read_names_of_files() {
         ("attachment;\r\n\tfilename = B\u{fc}ro.pdf", "attachment; filename*=utf-8''B%C3%BCro.pdf"),
         ("B\u{fc}ro (\u{fc}); a=b", "B?ro (=?utf-8?B?w7w=?=); a=b"),
         ("attachment; filename*=utf-8''B\u{fc}ro", "attachment; filename*=utf-8''B?ro"),
+        ("attachment; filename=\"B\u{fc}ro.pdf\"; filename*=utf-8''B%C3%BCro.pdf", "attachment; filename*=utf-8''B%C3%BCro.pdf"),
+        ("attachment; FileName*0=B; filename*1=ro; filename=B\u{fc}ro", "attachment; FileName*0=B; filename*1=ro"),
+        ("attachment; filename=\u{fc}; filename=\u{e4}; size=3;", "attachment; filename*=utf-8''%C3%BC; size=3;"),
+        ("attachment; filename=u; filename=\u{fc}", "attachment; filename=u; filename*=utf-8''%C3%BC"),
     ] {
         mends(&[RawHeader], format!("{version}Content-Disposition: {value}\r\n"), &format!("{version}Content-Disposition: {want}\r\n"));
     }
@@ -82,6 +103,23 @@ fn parameters_are_encoded_for_receivers_that_read_names_of_files() {
     let (first, second) = ("%C3%BC".repeat(9), "%C3%BC".repeat(10));
     let want = format!("Content-Type: image/png;\r\n name*0*=utf-8''{first};\r\n name*1*={second};\r\n name*2*=%C3%BC\r\n");
     mends(&[RawHeader], long, &format!("{version}{want}"));
+}
+
+#[test]
+fn a_boundary_stays_as_far_as_it_can() {
+    for (boundary, repair, want) in [
+        ("=_B\u{fc}ro", RawHeader, "\"=_B\""),
+        ("\"a \\\"b\u{fc}ro\"", RawHeader, "\"a \\\"b\""),
+        ("a\0b", HeaderControls, "\"a\""),
+        ("\"a\r\n b \x1bc\"", HeaderControls, "\"a b\""),
+        // Nothing of it can leave.
+        ("\u{fc}b", RawHeader, "?b"),
+    ] {
+        let kind = |boundary: &str| format!("MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary={boundary}; type=x\r\n");
+        mends(&[repair], kind(boundary), &kind(want));
+    }
+    let named = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"a b\"; name=";
+    mends(&[RawHeader], format!("{named}\u{fc}\r\n"), &format!("{named}\r\n").replace("name=", "name*=utf-8''%C3%BC"));
 }
 
 #[test]
@@ -156,6 +194,8 @@ fn hostile_headers_take_no_time() {
             b"\r\n ",
             b"\\",
             b";\xfc=\xfc",
+            b";a=\xfc",
+            b"; boundary=a\xfc",
             b"a@\xfc,",
             b"\x1b$B",
             b"a (b) ",

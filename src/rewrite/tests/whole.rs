@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::{Author, Field, Splitter};
+use crate::message::{Author, Editor, Field, Split, Splitter};
 use crate::rewrite::fields::Kind;
 use crate::smtp::ContentReader;
 
@@ -28,7 +28,9 @@ fn any_header() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\x1b$B%9%-%c%J\x1b(B".to_vec()),
     ];
     let value = proptest::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat());
-    proptest::collection::vec((name, value), 0..9).prop_map(|fields| {
+    let full = ("(To|Cc|Content-Type)", "( )?(a@b, |text/plain; name=|text/plain; charset=us; a=)", 960_usize..998)
+        .prop_map(|(name, start, length)| (name, format!("{start}{}", "x".repeat(length - start.len())).into_bytes()));
+    proptest::collection::vec(prop_oneof![8 => (name, value), 1 => full], 0..9).prop_map(|fields| {
         let lines: Vec<u8> = fields.iter().flat_map(|(name, value)| [name.as_bytes(), b":", value, b"\r\n"].concat()).collect();
         header_of(&lines)
     })
@@ -59,6 +61,70 @@ fn is_fit(block: &[u8], smtputf8: bool) -> bool {
     let bare: Vec<&[u8]> = others.iter().filter_map(|line| line.strip_suffix(b"\r")).chain([*last]).collect();
     let fine = |line: &&[u8]| line.len() <= 998 && !line.iter().any(is_control) && !line.trim_ascii().is_empty();
     bare.len() == lines.len() && bare.iter().all(fine) && (block.is_ascii() || (smtputf8 && std::str::from_utf8(block).is_ok()))
+}
+
+/// What leaves of a message, header and body, and what was mended.
+fn send(content: &[u8]) -> (Vec<u8>, Repairs) {
+    let (mut splitter, mut body) = (Splitter::new(), Vec::new());
+    body.extend_from_slice(&splitter.push(content).unwrap());
+    let Split { header, facts, .. } = splitter.finish();
+    let mut case = case(header.as_bytes());
+    case.facts = facts;
+    let (sent, repairs) = (case.rewrite(), case.repairs());
+    let (mut message, mut editor) = (sent.header.to_vec(), Editor::new(sent.body.plan));
+    editor.push(&body, &mut message);
+    editor.finish(&mut message);
+    (message, repairs)
+}
+
+#[test]
+fn a_body_is_judged_by_the_fields_that_leave() {
+    let long = "x ".repeat(600);
+    let parts = format!("--b\r\n\r\n{long}\r\n--b--\r\n");
+    let (text, html) = ("Content-Type: text/plain\r\n", "Content-Type: text/html\r\n");
+    let multipart = "Content-Type: multipart/mixed; boundary=b\r\n";
+    for (fields, body, mended) in [
+        (format!("{text}{html}"), &long, true),
+        (format!("{text}{multipart}"), &parts, true),
+        (format!("{multipart}{text}"), &parts, true),
+        (format!("Content-Type: \r\n{multipart}"), &parts, true),
+        ("Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64\r\n".into(), &long, true),
+        (format!("Content-Type: message/rfc822\r\n{text}"), &long, false),
+        (format!("Content-Type: mess\0age/rfc822\r\n{text}"), &long, false),
+    ] {
+        let (sent, repairs) = send(format!("MIME-Version: 1.0\r\n{fields}\r\n{body}").as_bytes());
+        assert_eq!(repairs.contains(Repair::LongBodyLine), mended, "{fields:?}");
+        assert_eq!(repairs.contains(Repair::UnmendableBody), !mended, "{fields:?}");
+        let (twice, left) = send(&sent);
+        assert!(twice.ends_with(&sent), "{fields:?} left as {}, then as {}", sent.escape_ascii(), twice.escape_ascii());
+        assert_eq!(left, if mended { Repairs::none() } else { Repairs::from_iter([Repair::UnmendableBody]) }, "{fields:?}");
+    }
+}
+
+#[test]
+fn what_is_added_to_a_full_line_folds_it() {
+    let full = |start: &str, end: &str| format!("{start}{}{end}\r\n", "x".repeat(998 - start.len() - end.len()));
+    let kind = full("Content-Type: text/plain; name=\"", " x\"");
+    let aliases = full("Content-Type: text/plain; charset=us; name=", "");
+    let to = |start: &str| full(start, "@b.test");
+    let folded = format!("To:\r\n {}", to("To: a@b.test, ").replace("To: ", ""));
+    for lists in [
+        kind,
+        aliases,
+        format!("{}To: c@d.test\r\n", to("To:a@b.test, ")),
+        format!("{}To: c@d.test\r\n", to("To: a@b.test, ")),
+        format!("{folded}To: c@d.test\r\n"),
+        format!("{0}{0}", to("Cc:a@b.test,").repeat(2)),
+    ] {
+        let mut case = case(format!("MIME-Version: 1.0\r\n{lists}"));
+        case.facts = BodyFacts { eight_bit: true, charset: Some(Charset::UTF_8), ..BodyFacts::default() };
+        let sent = case.rewrite();
+        let block = sent.header.strip_suffix(b"\r\n").unwrap();
+        assert!(is_fit(block, false), "{}", block.escape_ascii());
+        assert!(!lists.starts_with("Content") || String::from_utf8_lossy(block).contains("charset=utf-8"));
+        case.header = block.to_vec();
+        assert_eq!(case.repairs(), Repairs::none());
+    }
 }
 
 proptest! {
@@ -96,6 +162,11 @@ proptest! {
         prop_assert_eq!(count(&after, "Received"), count(&before, "Received") + 1);
         prop_assert!(after[0].is("Received"));
         prop_assert_eq!(Author::of(&HeaderBlock::new(block.to_vec())).mailbox, Some(case.identity.from.clone()));
+        // The rules have seen the address that becomes Reply-To.
+        let came = HeaderBlock::new(case.header.clone());
+        if case.header.is_ascii() && !case.header.contains(&0x1b) {
+            prop_assert_eq!(Author::of(&came).mailbox, Author::of(&Lines::mend(&came, charset, smtputf8).header).mailbox);
+        }
         match reply_to {
             ReplyTo::Keep => prop_assert_eq!(count(&after, "Reply-To") > 0, count(&before, "Reply-To") > 0),
             ReplyTo::None => prop_assert_eq!(count(&after, "Reply-To"), 0),
