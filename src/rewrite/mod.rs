@@ -1,9 +1,9 @@
 //! From what a device sent to what leaves: the sent header, and a plan for the body. Pure and total.
 //!
 //! Decided whole, then written: first every line is made fit to travel (`lines`), then it is decided what becomes of each
-//! field (`plan`). At acceptance only the decision is made, to tell what will be mended; the spool keeps what the device
-//! sent, and it is rewritten at each attempt. As whom a message goes out is decided elsewhere, and the body is not looked at:
-//! what becomes of it follows from what was noted while it came (`body`).
+//! field (`plan`), and what is added to fit lines then is made fit with them. At acceptance only the decision is made, to tell
+//! what will be mended; the spool keeps what the device sent, and it is rewritten at each attempt. As whom a message goes out
+//! is decided elsewhere, and the body is not looked at: what becomes of it follows from what was noted while it came (`body`).
 //!
 //! Always true:
 //! - The same entry and identity give the same octets, however often it is asked; what leaves, rewritten once more, stays as

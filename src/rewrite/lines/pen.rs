@@ -11,9 +11,9 @@ use super::Raw;
 const LINE: usize = 76;
 /// Octets of an encoded word (RFC 2047 section 2).
 const WORD: usize = 75;
-/// Octets of a line that are left free behind an encoded word: for the `)` of a comment, the `;` of a group and a comma, where
+/// Octets of a line that are left free behind the encoded words of a phrase or comment: for the `)` of a comment, the `;` of a group and a comma, where
 /// no white space allows a fold.
-const BEHIND: usize = 3;
+pub(super) const BEHIND: usize = 3;
 /// Octets of a line that are worth the beginning of an encoded word.
 const WORTH: usize = 32;
 /// Octets of a token that is written in one piece: with a space before it a line has room for it.
@@ -61,8 +61,8 @@ impl<'a> Pen<'a> {
         self.write_token(token);
     }
 
-    /// Writes text as encoded words behind this white space.
-    pub(super) fn encode(&mut self, space: &[u8], text: &[u8], raw: Raw) {
+    /// Writes text as encoded words behind this white space, and leaves room for so many octets behind them.
+    pub(super) fn encode(&mut self, space: &[u8], text: &[u8], raw: Raw, behind: usize) {
         let plain = text.iter().filter(|octet| is_plain(**octet)).count();
         // People read headers too, as long as most of a word is letters.
         let form = if plain * 2 >= text.len() { Form::Q } else { Form::B };
@@ -75,7 +75,7 @@ impl<'a> Pen<'a> {
             } else {
                 self.write(&space);
             }
-            let (now, later) = rest.split_at(form.fitting(rest, raw, WORD.min((LINE - BEHIND).saturating_sub(self.column))));
+            let (now, later) = rest.split_at(form.fitting(rest, raw, WORD.min(LINE.saturating_sub(self.column + behind))));
             let word = form.word(now, raw);
             self.write_token(word.as_bytes());
             (rest, space, first) = (later, b" ".to_vec(), false);

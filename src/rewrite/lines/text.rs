@@ -1,20 +1,20 @@
 //! Fields of any text: words that must be encoded are, with what stands between them.
 
-use super::pen::{LONGEST_TOKEN, Pen};
+use super::pen::{BEHIND, LONGEST_TOKEN, Pen};
 use super::{Raw, Text};
 
 /// Writes a text. A word that no line has room for is encoded too: whoever decodes it gets it back as it was, which no
 /// fold within it would do.
 pub(super) fn write(pen: &mut Pen<'_>, text: &Text) {
-    write_words(pen, b"", &text.octets, text.raw, |word| text.raw.is_in(word) || word.len() > LONGEST_TOKEN);
+    write_words(pen, b"", &text.octets, text.raw, 0, |word| text.raw.is_in(word) || word.len() > LONGEST_TOKEN);
 }
 
 /// Writes a text of which every word is encoded, but those that are already.
 pub(super) fn write_phrase(pen: &mut Pen<'_>, space: &[u8], text: &[u8], raw: Raw) {
-    write_words(pen, space, text, raw, |_| true);
+    write_words(pen, space, text, raw, BEHIND, |_| true);
 }
 
-fn write_words(pen: &mut Pen<'_>, space: &[u8], text: &[u8], raw: Raw, must: impl Fn(&[u8]) -> bool) {
+fn write_words(pen: &mut Pen<'_>, space: &[u8], text: &[u8], raw: Raw, behind: usize, must: impl Fn(&[u8]) -> bool) {
     let words = Word::all(text);
     let must = |word: &Word| !word.is_encoded(text) && must(&text[word.start..word.end]);
     let mut at = 0;
@@ -33,7 +33,7 @@ fn write_words(pen: &mut Pen<'_>, space: &[u8], text: &[u8], raw: Raw, must: imp
         let precedes = words.get(last + 1).is_some_and(|next| next.is_encoded(text));
         let start = if follows { word.space } else { word.start };
         let end = if precedes { words[last + 1].start } else { words[last].end };
-        pen.encode(if follows { b" " } else { space }, &text[start..end], raw);
+        pen.encode(if follows { b" " } else { space }, &text[start..end], raw, behind);
         at = last + 1;
     }
 }
