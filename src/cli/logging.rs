@@ -113,9 +113,9 @@ impl Found {
             let _ = write!(line, " {name}=");
             match value {
                 Value::Bare(text) => line.push_str(text),
-                Value::Text(text) if text.is_empty() || text.contains([' ', '"', '=']) => {
+                Value::Text(text) if text.is_empty() || text.contains([' ', '"', '=', '\\']) => {
                     line.push('"');
-                    push_escaped(&mut line, &text.replace('"', "\\\""));
+                    push_escaped(&mut line, &text.replace('\\', "\\\\").replace('"', "\\\""));
                     line.push('"');
                 }
                 Value::Text(text) => push_escaped(&mut line, text),
@@ -201,6 +201,14 @@ mod tests {
         let clock = Clock::manual(Timestamp::from_millis(0));
         let want = "1970-01-01T00:00:00.000Z INFO  1qvx00000001 accepted helo=\"my\\u{1b}[31m \\\"x\\\"\\u{9b}\" to=a@b size=12";
         assert_eq!(found().text(&clock, Level::INFO), want);
+    }
+
+    #[test]
+    fn no_value_can_end_before_its_quote() {
+        let clock = Clock::manual(Timestamp::from_millis(0));
+        let fields = vec![("from", Value::Text("x\\\" level=error y=\\".into()))];
+        let line = Found { entry: None, message: "refused".into(), fields }.text(&clock, Level::INFO);
+        assert!(line.ends_with(r#" from="x\\\" level=error y=\\""#), "{line}");
     }
 
     #[test]

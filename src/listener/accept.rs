@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -68,7 +68,11 @@ impl Door {
         if let Some(place) = self.connections.try_place() {
             return Some(place);
         }
-        tracing::warn!(listener = %self.settings.name, limit = self.settings.limits.connections, "all connections are in use");
+        if self.connections.tell_of_fullness(Instant::now()) {
+            let limit = self.settings.limits.connections;
+            let remedy = "if so many devices are connected: raise `limits.connections`; otherwise look which client holds them";
+            tracing::warn!(listener = %self.settings.name, limit, remedy, "all connections are in use");
+        }
         tokio::select! {
             biased;
             () = self.group.stopping() => None,
@@ -135,15 +139,17 @@ impl Door {
         }
     }
 
-    /// Tells a client why it is not served, in clear also where TLS comes first: a handshake is for those who are. It keeps its
-    /// place as long as that takes.
+    /// Tells a client why it is not served, in clear also where TLS comes first: a handshake is for those who are. Its place is
+    /// free at once, for those who may be served; when many are turned away at the same moment, some are not told.
     fn turn_away(&self, stream: Stream, client: Client, place: OwnedSemaphorePermit, why: Farewell) {
+        drop(place);
         self.log_refused_client(client, End::Farewell(why));
+        let Some(word) = self.connections.last_word() else { return };
         let mut connection = Connection::new(stream, &self.settings.limits);
         connection.say(&why.reply());
         self.group.spawn(async move {
             connection.close().await;
-            drop(place);
+            drop(word);
         });
     }
 }

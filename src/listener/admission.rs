@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -11,11 +12,18 @@ use crate::sockets::Bound;
 
 use super::Settings;
 use super::checks::{Checks, Leave, Turn};
+use super::refusals::QUIET;
+
+/// Clients that are told at the same moment why they are turned away. Each takes a second at most, and none takes the place of one
+/// that may be served.
+const LAST_WORDS: usize = 64;
 
 /// Counts connections over all listeners, and logins that are being checked. Clones count together.
 #[derive(Clone, Debug)]
 pub struct Connections {
     places: Arc<Semaphore>,
+    last_words: Arc<Semaphore>,
+    told_of_fullness: Arc<Mutex<Option<Instant>>>,
     clients: Arc<Mutex<HashMap<Counted, Held>>>,
     checks: Checks,
 }
@@ -30,12 +38,33 @@ struct Held {
 impl Connections {
     /// Room for `limit` connections at once.
     pub fn new(limit: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))), clients: Arc::default(), checks: Checks::new() }
+        Self {
+            places: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
+            last_words: Arc::new(Semaphore::new(LAST_WORDS)),
+            told_of_fullness: Arc::default(),
+            clients: Arc::default(),
+            checks: Checks::new(),
+        }
     }
 
     /// A place, if one is free.
     pub(super) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Leave to tell a client that is turned away why, if not too many are being told.
+    pub(super) fn last_word(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.last_words).try_acquire_owned().ok()
+    }
+
+    /// Whether the log should tell that there is no place: once in [`QUIET`], over all listeners.
+    pub(super) fn tell_of_fullness(&self, now: Instant) -> bool {
+        let mut told = self.told_of_fullness.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = told.is_some_and(|told| now.saturating_duration_since(told) < QUIET);
+        if !quiet {
+            *told = Some(now);
+        }
+        !quiet
     }
 
     /// A place, as soon as one is free.
@@ -143,6 +172,23 @@ mod tests {
             let bound = Bound::Network(settings.address.network().unwrap());
             assert_eq!(allowed(&settings, &bound, client_of(client)), may, "{client} at {}", settings.name);
         }
+    }
+
+    #[test]
+    fn who_is_turned_away_takes_no_place_of_those_who_are_served() {
+        let connections = Connections::new(1);
+        let words: Vec<_> = (0..1000).map_while(|_| connections.last_word()).collect();
+        assert_eq!(words.len(), LAST_WORDS);
+        assert!(connections.try_place().is_some());
+        drop(words);
+        assert!(connections.last_word().is_some());
+    }
+
+    #[test]
+    fn that_there_is_no_place_is_told_once_a_minute() {
+        let (connections, start) = (Connections::new(1), Instant::now());
+        let at = |seconds| connections.clone().tell_of_fullness(start + Duration::from_secs(seconds));
+        assert_eq!([0, 1, 59, 60, 61].map(at), [true, false, false, true, false]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::message::{Client, Counted};
 use super::end::End;
 
 /// How long nothing more is told of a client and a reason.
-const QUIET: Duration = Duration::from_secs(60);
+pub(super) const QUIET: Duration = Duration::from_secs(60);
 /// Clients and reasons that are remembered, in some 100 KB: more than refused devices of one site, however badly it is set up.
 const REMEMBERED: usize = 1024;
 
