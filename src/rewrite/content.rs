@@ -115,11 +115,20 @@ fn with_charset(field: &Field<'_>, said: Option<&str>, charset: &str) -> Option<
         None => inserted(field.raw, charset),
     };
     let is_read = |line: &Vec<u8>| said_in(line).charset.as_deref() == Some(charset) && said_in(line).is_text();
-    // A field that nobody could mend for sure says no more than that it is text.
+    // A field that nobody could mend for sure says no more than what kind of text it is.
     edited
         .map(|line| lines::fit(&line))
         .filter(is_read)
-        .or_else(|| Some(format!("Content-Type: text/plain; charset={charset}\r\n").into_bytes()))
+        .or_else(|| Some(format!("Content-Type: {}; charset={charset}\r\n", kind_of_text(field.value)).into_bytes()))
+}
+
+/// The type and subtype with which a value begins, when they are those of text: HTML shown as it is written is no help.
+fn kind_of_text(value: &[u8]) -> &str {
+    let value = value.trim_ascii_start();
+    let end = value.iter().position(|octet| !(octet.is_ascii_alphanumeric() || b"/-+.".contains(octet))).unwrap_or(value.len());
+    let kind = std::str::from_utf8(&value[..end]).unwrap_or_default();
+    let subtype = kind.get(..5).filter(|start| start.eq_ignore_ascii_case("text/")).map(|_| &kind[5..]);
+    if subtype.is_some_and(|subtype| !subtype.is_empty() && !subtype.contains('/')) { kind } else { "text/plain" }
 }
 
 /// The field with another label in place of this one.

@@ -158,7 +158,8 @@ fn a_body_says_its_charset() {
     {
         check(&format!("Content-Type: text/plain; charset={label}\r\n"), "Content-Type: text/plain; charset=utf-8\r\n");
     }
-    check("Content-Type: text/html (never closed\r\n", "Content-Type: text/plain; charset=utf-8\r\n");
+    check("Content-Type: text/html (never closed\r\n", "Content-Type: text/html; charset=utf-8\r\n");
+    check("Content-Type: text/html (a;b); format=flowed\r\n", "Content-Type: text/html; charset=utf-8\r\n");
     check("Content-Type: \r\n", "Content-Type: text/plain; charset=utf-8\r\n");
     for fine in
         ["Content-Type: text/plain; charset=gbk\r\n", "Content-Type: image/png\r\n", "Content-Type: multipart/mixed; boundary=x\r\n"]
