@@ -99,7 +99,8 @@ fn every_broken_configuration_is_told_in_words() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // No key was renamed yet; a unit test of the reader has an invented one. The others are told of, and nothing is broken.
-    const NOTICES: [&str; 5] = ["Ignored", "CertificateExpired", "CertificateExpires", "CertificateNotYet", "GatewayAllowed"];
+    const NOTICES: [&str; 6] =
+        ["Ignored", "LenientNetwork", "CertificateExpired", "CertificateExpires", "CertificateNotYet", "GatewayAllowed"];
     let missing: Vec<&&str> =
         RULES.iter().filter(|rule| !broken.contains(**rule) && !NOTICES.contains(*rule) && **rule != "RenamedKey").collect();
     assert!(missing.is_empty(), "no file in {FOLDER} breaks {missing:?}");
@@ -435,6 +436,15 @@ fn a_listener_with_tls_has_its_certificate_ready_and_tells_when_that_will_end() 
         assert_eq!(notices, told);
         let config = good(&text("implicit"));
         assert!(matches!(config.listeners[0].tls, Tls::Implicit(_)) && !config.listeners[0].policy.starttls);
+    }
+}
+
+#[test]
+fn leniency_for_a_whole_network_is_told_of() {
+    for (network, told) in [("192.168.10.21", 0), ("192.168.10.0/24", 0), ("10.0.0.0/16", 1), ("0.0.0.0/0", 1), ("\"fd00::/8\"", 1)] {
+        let config = good(&format!("{}\nclients: {{ {network}: {{ quirks: {{ lf_ends_data: true }} }} }}", office("")));
+        let notices: Vec<_> = config.notices.list.iter().map(|notice| notice.rule).collect();
+        assert_eq!(notices, vec!["LenientNetwork"; told], "{network}");
     }
 }
 

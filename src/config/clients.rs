@@ -18,6 +18,9 @@ pub(super) const QUIRK_KEYS: &[&str] = &["ehlo", "lf_ends_data", "starttls"];
 
 /// How EHLO may be answered.
 pub(super) const EHLO: [(&str, Ehlo); 3] = [("full", Ehlo::Full), ("minimal", Ehlo::Minimal), ("off", Ehlo::Off)];
+/// Of a network whose messages may end at LF . LF, so many bits may be free before it is told of: with eight, 256 addresses, it is
+/// still somebody's row of devices.
+const LENIENT_BITS: u8 = 8;
 const YES_OR_NO: [(&str, bool); 2] = [("true", true), ("false", false)];
 
 /// Reads all entries.
@@ -30,6 +33,9 @@ pub(super) fn read(reader: &Reader<'_>, root: &Section<'_>) -> Clients {
         if let Some((_, other)) = found.iter().find(|(other, _)| *other == network) {
             reader.note(&key.place, &field.path, Rule::ClientTwice { other: (*other).to_owned() });
             continue;
+        }
+        if quirks.lf_ends_data && network.max_prefix_len() - network.prefix_len() > LENIENT_BITS {
+            field.tell(reader, Rule::LenientNetwork { network: key.text.clone() });
         }
         found.push((network, &key.text));
         entries.push(ClientEntry { network, charset, quirks });

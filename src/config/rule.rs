@@ -158,6 +158,10 @@ rules! {
         why.as_str(),
         format!("these must print the same:\nopenssl x509 -noout -pubkey -in {}\nopenssl pkey -pubout -in {}", shell(certificate), shell(key));
     /// A notice.
+    LenientNetwork { network: String } =>
+        format!("every client of {} may end a message at LF . LF", quoted(network)),
+        "whoever can put text into a message of theirs can add a second one: list the devices that need it by their own addresses";
+    /// A notice.
     CertificateExpired { path: PathBuf, on: String } =>
         format!("a certificate in {} expired on {on}", quoted(&path.to_string_lossy())),
         "renew it, and restart the relay; devices that check certificates refuse this one";
